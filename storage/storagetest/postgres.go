@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/user"
@@ -106,7 +107,7 @@ read -r _; kill -QUIT $pid; wait $pid; cd /; rm -rf "$2"`
 	if err := server.Start(); err != nil {
 		return "", err
 	}
-	keepOpen = stdin
+	keepOpen = append(keepOpen, stdin)
 	url := "postgres://lianxin@/%s?host=" + dir + "&sslmode=disable"
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		db, err := sql.Open("pgx", fmt.Sprintf(url, "postgres"))
@@ -126,8 +127,8 @@ read -r _; kill -QUIT $pid; wait $pid; cd /; rm -rf "$2"`
 	}
 }
 
-// keepOpen holds the pipe that keeps the server alive.
-var keepOpen interface{ Close() error }
+// keepOpen holds the pipe that keeps the server alive: a collected pipe is a closed one.
+var keepOpen []io.Closer
 
 func postgresBin() (string, error) {
 	if found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb"); len(found) > 0 {

@@ -1,0 +1,47 @@
+# Two commands matter: `make run` starts a working centre, `make test` proves it. Everything else is part of those.
+
+GO     ?= go
+DATA   ?= ./data
+BIN    := bin/lianxin
+STATIC := $(GO) tool -modfile=tools.mod staticcheck
+
+.PHONY: run build test check tools unit race demo prompts clean
+
+## run: build and start a working centre on the embedded default; ARGS passes flags on (make run ARGS="--http :8080")
+run: build
+	$(BIN) serve --data $(DATA) $(ARGS)
+
+build:
+	$(GO) build -o $(BIN) ./cmd/lianxin
+
+## test: install what the tests need, then everything; one room alone: go test ./ticket/...
+test: tools check unit race demo
+
+## check: format, vet, staticcheck, and the import rule of the house
+check:
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "gofmt would change:"; echo "$$bad"; exit 1; fi
+	$(GO) vet ./...
+	$(STATIC) ./...
+	$(GO) test ./internal/arch
+
+unit:
+	$(GO) test -timeout 10m ./...
+
+# The rooms where goroutines meet.
+race:
+	$(GO) test -race -short -timeout 10m ./schedule ./desk/... ./sip/... ./sms ./ivr
+
+## demo: one whole day on real sockets, in the terminal
+demo: build
+	$(BIN) demo
+
+## tools: the Debian packages and npm tools that the tests talk to, installed when missing
+tools:
+	scripts/tools.sh
+
+## prompts: speak the prompts whose text has changed (needs espeak-ng and sox)
+prompts:
+	scripts/prompts.sh
+
+clean:
+	rm -rf bin
