@@ -1,0 +1,169 @@
+package sms
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"lianxin/contact"
+	"lianxin/storage"
+)
+
+// claimed is a text that this process alone may work on until lease.
+type claimed struct {
+	Message
+	lease time.Time
+}
+
+// The claims. Both are one statement: the subquery picks and locks, the update counts the attempt and sets the lease, so
+// that no other sender gets the row; MATERIALIZED, because PostgreSQL may otherwise run the subquery, and its LIMIT,
+// more than once. $1 now, $2 end of the lease, $3 carrier, $4 whether it is the default one, $5 how many.
+const (
+	claimQueued = `WITH pick AS MATERIALIZED (
+		SELECT id FROM sms s WHERE state = 'queued' AND due <= $1 AND not_after > $1 AND (carrier = $3 OR ($4 AND carrier = ''))
+			AND NOT EXISTS (SELECT 1 FROM sms_campaign c WHERE (c.name = s.campaign OR c.name = '*') AND c.state <> 'running')
+		ORDER BY priority DESC, due, id LIMIT $5 %s)
+	UPDATE sms SET state = 'sending', attempt = attempt + 1, due = $2, carrier = $3, tried_at = COALESCE(tried_at, $1)
+	WHERE id IN (SELECT id FROM pick) RETURNING ` + columns
+
+	// A text whose sender is gone (the lease ran out) may be with the carrier.
+	claimOpen = `WITH pick AS MATERIALIZED (
+		SELECT id FROM sms WHERE state IN ('sending', 'unknown', 'accepted') AND due <= $1 AND (carrier = $3 OR ($4 AND carrier = ''))
+		ORDER BY due LIMIT $5 %s)
+	UPDATE sms SET state = CASE state WHEN 'sending' THEN 'unknown' ELSE state END, attempt = attempt + 1, due = $2
+	WHERE id IN (SELECT id FROM pick) RETURNING ` + columns
+)
+
+func (o *Outbox) claim(ctx context.Context, query, carrier string, first bool, n int) ([]claimed, error) {
+	now := o.now()
+	lease := now.Add(o.Limits.Lease)
+	var out []claimed
+	err := o.DB.Update(ctx, func(tx *storage.Tx) error {
+		msgs, err := storage.All(tx, o.scan, fmt.Sprintf(query, tx.SkipLocked()), storage.At(now), storage.At(lease), carrier, first, n)
+		for _, m := range msgs {
+			out = append(out, claimed{m, lease})
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("claim: %w", err)
+	}
+	return out, nil
+}
+
+// tidy does what needs no carrier: texts that have outlived their validity expire, those that the window has closed
+// over wait for the next one, and receipts that came before we knew the carrier's id find their text.
+func (o *Outbox) tidy(ctx context.Context) error {
+	now := storage.At(o.now())
+	next := o.Window.Next(now.Time)
+	due, err := o.anythingToTidy(ctx, now, !next.Equal(now.Time))
+	if err != nil || !due {
+		return err
+	}
+	return o.DB.Update(ctx, func(tx *storage.Tx) error {
+		if _, err := tx.Exec(`UPDATE sms SET state = 'expired', due = NULL, done_at = $1, reason = 'not sent before its validity ended'
+			WHERE state = 'queued' AND not_after <= $1`, now); err != nil {
+			return fmt.Errorf("expire: %w", err)
+		}
+		if next.After(now.Time) {
+			if _, err := tx.Exec(`UPDATE sms SET due = $2 WHERE state = 'queued' AND due <= $1 AND anytime = FALSE`, now, storage.At(next)); err != nil {
+				return fmt.Errorf("wait for the window: %w", err)
+			}
+		}
+		return o.settleParked(tx)
+	})
+}
+
+// anythingToTidy keeps an idle outbox from writing.
+func (o *Outbox) anythingToTidy(ctx context.Context, now storage.Time, closed bool) (bool, error) {
+	var n int
+	err := o.DB.View(ctx, func(tx *storage.Tx) (err error) {
+		n, err = storage.One(tx, storage.Value[int], `SELECT
+			CASE WHEN EXISTS (SELECT 1 FROM sms WHERE state = 'queued' AND (not_after <= $1 OR ($2 AND due <= $1 AND anytime = FALSE))) THEN 1 ELSE 0 END +
+			CASE WHEN EXISTS (SELECT 1 FROM sms_receipt r JOIN sms s ON s.carrier = r.carrier AND s.carrier_id = r.carrier_id
+				WHERE r.message_id = '' AND r.carrier_id <> '' AND s.carrier_id <> '') THEN 1 ELSE 0 END`, now, closed)
+		return err
+	})
+	return n > 0, err
+}
+
+const columns = `id, key, campaign, phone, body, priority, due, not_after, anytime, carrier, segments, state, attempt, carrier_id,
+	error_class, error_code, reason, created_at, tried_at, accepted_at, done_at`
+
+func (o *Outbox) scan(r storage.Row) (m Message, err error) {
+	var sealed []byte
+	var due, notAfter, created, tried, accepted, done storage.Time
+	if err := r.Scan(&m.ID, &m.Key, &m.Campaign, &sealed, &m.Body, &m.Priority, &due, &notAfter, &m.Anytime, &m.Carrier, &m.Segments, &m.State,
+		&m.Attempt, &m.CarrierID, &m.ErrorClass, &m.ErrorCode, &m.Reason, &created, &tried, &accepted, &done); err != nil {
+		return m, err
+	}
+	m.Due, m.NotAfter, m.CreatedAt, m.TriedAt, m.AcceptedAt, m.DoneAt = due.Time, notAfter.Time, created.Time, tried.Time, accepted.Time, done.Time
+	m.Phone, err = openPhone(o.Vault.For("sms.phone"), sealed)
+	return m, err
+}
+
+func openPhone(box contact.Box, sealed []byte) (contact.Phone, error) {
+	clear, err := box.Open(sealed)
+	if err != nil {
+		return contact.Phone{}, fmt.Errorf("open the number: %w", err)
+	}
+	if clear == "" {
+		return contact.Phone{}, nil
+	}
+	return contact.ParsePhone(clear)
+}
+
+// recorder commits what several workers have to note in one transaction: whoever comes while a commit is under way
+// waits for the next, so that a busy disk costs one fsync for many texts and an idle one costs no waiting.
+type recorder struct {
+	db   *storage.DB
+	mu   sync.Mutex
+	busy bool
+	next []job
+}
+
+type job struct {
+	fn   func(*storage.Tx) error
+	done chan error
+}
+
+// do runs fn in a transaction, its own or one shared with others, and returns when that has committed. When a shared
+// one fails, each fn is run again alone, so that one bad text does not hold up the others.
+func (r *recorder) do(ctx context.Context, fn func(*storage.Tx) error) error {
+	j := job{fn, make(chan error, 1)}
+	r.mu.Lock()
+	r.next = append(r.next, j)
+	if r.busy {
+		r.mu.Unlock()
+		return <-j.done
+	}
+	r.busy = true
+	r.mu.Unlock()
+	for {
+		r.mu.Lock()
+		jobs := r.next
+		r.next = nil
+		if len(jobs) == 0 {
+			r.busy = false
+			r.mu.Unlock()
+			return <-j.done
+		}
+		r.mu.Unlock()
+		err := r.db.Update(ctx, func(tx *storage.Tx) error {
+			for _, j := range jobs {
+				if err := j.fn(tx); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		for _, j := range jobs {
+			one := err
+			if err != nil && len(jobs) > 1 {
+				one = r.db.Update(ctx, j.fn)
+			}
+			j.done <- one
+		}
+	}
+}

@@ -1,0 +1,229 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"lianxin/contact"
+	"lianxin/sms"
+	"lianxin/storage"
+)
+
+// Entry is one line of the conversation on a handset: a text from us or a reply of the resident.
+type Entry struct {
+	ID    string
+	Phone contact.Phone
+	Reply bool   // typed by the resident
+	Body  string //
+	State string // of a text: accepted (on its way), delivered, failed
+	At    time.Time
+}
+
+// Handset returns the conversation of a number, oldest first. Texts that have not been delivered yet or never will be
+// are there too, with their state: a handset page hides them, a test counts them.
+func (c *Carrier) Handset(ctx context.Context, p contact.Phone) ([]Entry, error) {
+	var out []Entry
+	err := c.DB.View(ctx, func(tx *storage.Tx) (err error) {
+		out, err = storage.All(tx, c.scanEntry, `SELECT id, phone, FALSE, body, state, accepted_at AS at FROM sim_text WHERE phone_hash = $1
+			UNION ALL SELECT id, phone, TRUE, body, '', at FROM sim_reply WHERE phone_hash = $1 ORDER BY at, id`, c.box().Hash(p.Clear()))
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("handset of %s: %w", p, err)
+	}
+	return out, nil
+}
+
+// Handsets returns the last entry of each of the numbers that had something most recently, newest first.
+func (c *Carrier) Handsets(ctx context.Context, limit int) ([]Entry, error) {
+	var out []Entry
+	err := c.DB.View(ctx, func(tx *storage.Tx) (err error) {
+		out, err = storage.All(tx, c.scanEntry, `SELECT id, phone, reply, body, state, at FROM (
+				SELECT id, phone, reply, body, state, at, ROW_NUMBER() OVER (PARTITION BY phone_hash ORDER BY at DESC, id DESC) AS nth FROM (
+					SELECT id, phone, phone_hash, FALSE AS reply, body, state, accepted_at AS at FROM sim_text
+					UNION ALL SELECT id, phone, phone_hash, TRUE, body, '', at FROM sim_reply) every_entry) numbered
+			WHERE nth = 1 ORDER BY at DESC, id DESC LIMIT $1`, limit)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("handsets: %w", err)
+	}
+	return out, nil
+}
+
+func (c *Carrier) scanEntry(r storage.Row) (e Entry, err error) {
+	var sealed []byte
+	var at storage.Time
+	if err := r.Scan(&e.ID, &sealed, &e.Reply, &e.Body, &e.State, &at); err != nil {
+		return e, err
+	}
+	e.At = at.Time
+	clear, err := c.box().Open(sealed)
+	if err != nil {
+		return e, err
+	}
+	e.Phone, err = contact.ParsePhone(clear)
+	return e, err
+}
+
+// Reply is a resident typing on the handset. It is in the carrier's books when Reply returns nil, and comes to us by
+// Flush or Run.
+func (c *Carrier) Reply(ctx context.Context, p contact.Phone, body string) (id string, err error) {
+	if p.IsZero() {
+		return "", fmt.Errorf("reply from a handset: no number")
+	}
+	id = "mo" + storage.NewID()
+	now := c.now()
+	err = c.DB.Update(ctx, func(tx *storage.Tx) error {
+		s, err := settings(tx)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(`INSERT INTO sim_reply (id, phone_hash, phone, body, at, due) VALUES ($1, $2, $3, $4, $5, $6)`,
+			id, c.box().Hash(p.Clear()), c.box().Seal(p.Clear()), body, storage.At(now), storage.At(now.Add(s.ReplyDelay)))
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("reply from handset %s: %w", p, err)
+	}
+	return id, nil
+}
+
+// Run delivers texts, receipts and replies as they come due, until ctx ends.
+func (c *Carrier) Run(ctx context.Context) error {
+	tick := time.NewTicker(250 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, err := c.Flush(ctx); err != nil && ctx.Err() == nil {
+			c.log().Error("simulated carrier", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// Flush delivers what is due: texts to handsets, receipts and replies to us. It returns how many receipts and replies
+// it handed over. One that is not taken is handed over again at the next Flush, as carriers do.
+func (c *Carrier) Flush(ctx context.Context) (int, error) {
+	now := storage.At(c.now())
+	if err := c.deliver(ctx, now); err != nil {
+		return 0, fmt.Errorf("deliver texts: %w", err)
+	}
+	n, err := c.handReceipts(ctx, now)
+	if err != nil {
+		return n, fmt.Errorf("hand over receipts: %w", err)
+	}
+	m, err := c.handReplies(ctx, now)
+	if err != nil {
+		return n + m, fmt.Errorf("hand over replies: %w", err)
+	}
+	return n + m, nil
+}
+
+// deliver puts texts on handsets, or fails to.
+func (c *Carrier) deliver(ctx context.Context, now storage.Time) error {
+	waiting := 0
+	err := c.DB.View(ctx, func(tx *storage.Tx) (err error) {
+		waiting, err = storage.One(tx, storage.Value[int], `SELECT COUNT(*) FROM sim_text WHERE state = 'accepted' AND deliver_at <= $1`, now)
+		return err
+	})
+	if err != nil || waiting == 0 {
+		return err
+	}
+	return c.DB.Update(ctx, func(tx *storage.Tx) error {
+		_, err := tx.Exec(`UPDATE sim_text SET done_at = $1, state = CASE code WHEN 'DELIVRD' THEN 'delivered' ELSE 'failed' END
+			WHERE state = 'accepted' AND deliver_at <= $1`, now)
+		return err
+	})
+}
+
+func (c *Carrier) handReceipts(ctx context.Context, now storage.Time) (int, error) {
+	if c.Receipts == nil {
+		return 0, nil
+	}
+	n := 0
+	for {
+		var due []sms.Receipt
+		err := c.DB.View(ctx, func(tx *storage.Tx) (err error) {
+			due, err = storage.All(tx, func(r storage.Row) (v sms.Receipt, err error) {
+				var at storage.Time
+				err = r.Scan(&v.ID, &v.CarrierID, &v.State, &v.Code, &at)
+				v.At = at.Time
+				return v, err
+			}, `SELECT id, text_id, state, code, due FROM sim_receipt WHERE done_at IS NULL AND due <= $1 ORDER BY due, id LIMIT 200`, now)
+			return err
+		})
+		if err != nil || len(due) == 0 {
+			return n, err
+		}
+		var done []string
+		for _, r := range due {
+			id := r.ID
+			r.Carrier = c.Name()
+			if err = c.Receipts(ctx, r); err != nil {
+				break
+			}
+			done = append(done, id)
+		}
+		n += len(done)
+		if err := errors.Join(err, c.done(ctx, "sim_receipt", done, now)); err != nil {
+			return n, err
+		}
+	}
+}
+
+func (c *Carrier) handReplies(ctx context.Context, now storage.Time) (int, error) {
+	if c.Replies == nil {
+		return 0, nil
+	}
+	var due []Entry
+	var s Settings
+	err := c.DB.View(ctx, func(tx *storage.Tx) (err error) {
+		if s, err = settings(tx); err != nil {
+			return err
+		}
+		due, err = storage.All(tx, c.scanEntry, `SELECT id, phone, TRUE, body, '', at FROM sim_reply WHERE done_at IS NULL AND due <= $1 ORDER BY due, id`, now)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, e := range due {
+		in := sms.Inbound{Carrier: c.Name(), CarrierID: e.ID, Phone: e.Phone, To: "106900046110110", Body: e.Body, SentAt: e.At}
+		if s.ReplyWithoutIDs {
+			in.CarrierID = ""
+		}
+		times := 1
+		if s.DuplicateReply {
+			times = 2
+		}
+		for range times {
+			if err := c.Replies(ctx, in); err != nil {
+				return n, err
+			}
+			n++
+		}
+		if err := c.done(ctx, "sim_reply", []string{e.ID}, now); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// done notes what was handed over. Should we die before, it is handed over again.
+func (c *Carrier) done(ctx context.Context, table string, ids []string, now storage.Time) error {
+	return c.DB.Update(ctx, func(tx *storage.Tx) error {
+		for _, id := range ids {
+			if _, err := tx.Exec(`UPDATE `+table+` SET done_at = $2 WHERE id = $1`, id, now); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

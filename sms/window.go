@@ -1,0 +1,53 @@
+package sms
+
+import (
+	"fmt"
+	"time"
+)
+
+// zone is where residents live; texts go out by its clock.
+var zone = func() *time.Location {
+	if z, err := time.LoadLocation("Asia/Shanghai"); err == nil {
+		return z
+	}
+	return time.FixedZone("CST", 8*60*60)
+}()
+
+// Window is the part of each day, Asia/Shanghai, in which texts go out: [From, To) after midnight. The zero Window is
+// the whole day.
+type Window struct{ From, To time.Duration }
+
+// DefaultWindow is 09:00 to 20:00.
+var DefaultWindow = Window{9 * time.Hour, 20 * time.Hour}
+
+// ParseWindow reads "09:00-20:00"; "00:00-24:00" is the whole day.
+func ParseWindow(s string) (Window, error) {
+	var h1, m1, h2, m2 int
+	if _, err := fmt.Sscanf(s, "%d:%d-%d:%d", &h1, &m1, &h2, &m2); err != nil {
+		return Window{}, fmt.Errorf("sending window %q: want 09:00-20:00", s)
+	}
+	w := Window{time.Duration(h1)*time.Hour + time.Duration(m1)*time.Minute, time.Duration(h2)*time.Hour + time.Duration(m2)*time.Minute}
+	if m1 > 59 || m2 > 59 || w.From < 0 || w.To <= w.From || w.To > 24*time.Hour {
+		return Window{}, fmt.Errorf("sending window %q: want a time, a later time, within one day", s)
+	}
+	return w, nil
+}
+
+// Next is the first moment at or after t at which texts may go out.
+func (w Window) Next(t time.Time) time.Time {
+	if w == (Window{}) {
+		return t
+	}
+	l := t.In(zone)
+	midnight := time.Date(l.Year(), l.Month(), l.Day(), 0, 0, 0, 0, zone)
+	switch since := l.Sub(midnight); {
+	case since < w.From:
+		return midnight.Add(w.From)
+	case since >= w.To:
+		return midnight.AddDate(0, 0, 1).Add(w.From)
+	}
+	return t
+}
+
+// Open reports whether texts may go out at t.
+func (w Window) Open(t time.Time) bool { return w.Next(t).Equal(t) }
