@@ -1,0 +1,151 @@
+package flow
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Draw is the flow as text: each node with what it does and where it leads, in the order in which a caller may come
+// to it.
+func (f *Flow) Draw() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s  %s\n", f.Name, f.Version, f.Title)
+	for _, k := range sortedKeys(f.Anywhere) {
+		fmt.Fprintf(&b, "随时按 %s → %s\n", k, f.Anywhere[k])
+	}
+	queue := []string{f.Start}
+	for _, k := range sortedKeys(f.Anywhere) {
+		queue = append(queue, f.Anywhere[k])
+	}
+	seen := map[string]bool{}
+	for len(queue) > 0 {
+		name := queue[0]
+		queue = queue[1:]
+		if seen[name] || name == Repeat {
+			continue
+		}
+		seen[name] = true
+		n := f.Nodes[name]
+		fmt.Fprintf(&b, "\n[%s] %s", name, n.Verb)
+		if n.Value != "" {
+			fmt.Fprintf(&b, " %s", n.Value)
+		}
+		if len(n.Prompts) > 0 {
+			fmt.Fprintf(&b, " %s", strings.Join(n.Prompts, " "))
+		}
+		for _, k := range sortedKeys(n.Fields) {
+			fmt.Fprintf(&b, " %s=%s", k, n.Fields[k])
+		}
+		b.WriteString("\n")
+		type way struct{ label, to string }
+		var ways []way
+		n.each(func(label, to string) { ways = append(ways, way{label, to}) })
+		for i, w := range ways {
+			edge := "├─"
+			if i == len(ways)-1 {
+				edge = "└─"
+			}
+			fmt.Fprintf(&b, "  %s %s → %s\n", edge, w.label, w.to)
+			queue = append(queue, w.to)
+		}
+	}
+	return b.String()
+}
+
+// Try plays a call as text: out shows what the caller would hear, in gives one line per chance to press keys (an empty
+// line is silence). Where people or records would be needed it asks for the outcome. text gives the words of a prompt.
+func (f *Flow) Try(ctx context.Context, in io.Reader, out io.Writer, text func(prompt string) string, facts Facts) error {
+	t := &terminal{in: bufio.NewScanner(in), out: out, text: text, facts: facts}
+	at := f.Start
+	for {
+		n, err := f.Walk(ctx, t, at)
+		if err != nil {
+			return err
+		}
+		if _, err := t.Say(ctx, n.Prompts); err != nil {
+			return err
+		}
+		if n.Verb == "hangup" {
+			fmt.Fprintln(out, "（挂机）")
+			return nil
+		}
+		var ways []string
+		n.each(func(label, _ string) { ways = append(ways, strings.TrimPrefix(label, "按 ")) })
+		for {
+			fmt.Fprintf(out, "〔%s〕结果？%s\n> ", n.Verb, strings.Join(ways, " / "))
+			line, err := t.line()
+			if err != nil {
+				return err
+			}
+			if to := f.Exit(n, line); to != "" && (slices.Contains(ways, line) || f.Anywhere[line] != "") {
+				at = to
+				break
+			}
+		}
+	}
+}
+
+type terminal struct {
+	in    *bufio.Scanner
+	out   io.Writer
+	text  func(string) string
+	facts Facts
+	keys  []rune
+}
+
+func (t *terminal) line() (string, error) {
+	if !t.in.Scan() {
+		if err := t.in.Err(); err != nil {
+			return "", err
+		}
+		return "", io.EOF
+	}
+	return strings.TrimSpace(t.in.Text()), nil
+}
+
+func (t *terminal) Say(_ context.Context, prompts []string) (Key, error) {
+	for _, p := range prompts {
+		fmt.Fprintf(t.out, "  %s\n", t.text(p))
+	}
+	return t.pop(), nil
+}
+
+func (t *terminal) pop() Key {
+	if len(t.keys) == 0 {
+		return NoKey
+	}
+	k := t.keys[0]
+	t.keys = t.keys[1:]
+	return k
+}
+
+func (t *terminal) Press(_ context.Context, _ time.Duration) (Key, error) {
+	if k := t.pop(); k != NoKey {
+		return k, nil
+	}
+	fmt.Fprint(t.out, "> ")
+	line, err := t.line()
+	if err != nil {
+		return NoKey, err
+	}
+	if line == "110" {
+		return Urgent, nil
+	}
+	for _, r := range line {
+		if strings.ContainsRune("0123456789*#", r) {
+			t.keys = append(t.keys, r)
+		}
+	}
+	return t.pop(), nil
+}
+
+func (t *terminal) Private(bool)                         {}
+func (t *terminal) Set(field, value string)              { fmt.Fprintf(t.out, "  （%s = %s）\n", field, value) }
+func (t *terminal) Facts(context.Context) (Facts, error) { return t.facts, nil }
+func (t *terminal) Step(node, what string)               { fmt.Fprintf(t.out, "[%s %s]\n", node, what) }
+func (t *terminal) Digits(number string) []string        { return []string{number} }
