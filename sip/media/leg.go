@@ -1,0 +1,344 @@
+package media
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// ErrNotStarted is returned when sound is asked of a leg that has no far end yet.
+var ErrNotStarted = errors.New("media leg not started")
+
+// Params is what signalling has agreed for a leg. Start takes the first, Update any later one.
+type Params struct {
+	Remote  netip.AddrPort // where the far end wants RTP (its SDP); invalid or port 0: we do not send
+	RTCP    netip.AddrPort // where it wants RTCP; Remote's port + 1 when left out
+	Mux     bool           // RTCP shares the RTP port (RFC 5761)
+	Codec   Codec          // what we send
+	PT      uint8          // payload type of Codec; its static one when 0
+	Also    []Format       // further negotiated formats, which the far end may use at any time
+	DTMF    uint8          // payload type of telephone-event/8000 (RFC 4733), 0 when not negotiated
+	Ptime   time.Duration  // packet time the far end asks for; we send 20, 40 or 60 ms, 20 when 0
+	Send    bool           // false: our side of a hold (recvonly, inactive)
+	Receive bool           // false: the far end may not send (sendonly, inactive); its packets are dropped
+	Strict  bool           // only Remote's IP address may send, and we always send to Remote: for known trunks
+	Near    netip.Addr     // where the far end's signalling comes from; preferred when a NAT hides Remote
+}
+
+// A Format is a codec with the payload type agreed for it.
+type Format struct {
+	Codec Codec
+	PT    uint8
+}
+
+// setup is Params as the pacer uses them.
+type setup struct {
+	Params
+	codecs [128]Codec // by payload type
+	frames int        // frames per packet sent
+}
+
+func newSetup(p Params) (*setup, error) {
+	if p.Codec == NoCodec || p.Codec >= codecs {
+		return nil, fmt.Errorf("start media: %v is not a codec", p.Codec)
+	}
+	if p.PT == 0 {
+		p.PT = p.Codec.PT()
+	}
+	p.Remote = numericZone(p.Remote)
+	if !p.RTCP.IsValid() && p.Remote.IsValid() && p.Remote.Port() < 65535 {
+		p.RTCP = netip.AddrPortFrom(p.Remote.Addr(), p.Remote.Port()+1)
+	}
+	p.RTCP = numericZone(p.RTCP)
+	p.Near = p.Near.Unmap()
+	s := &setup{Params: p, frames: 1}
+	for _, f := range append([]Format{{p.Codec, p.PT}}, p.Also...) {
+		if f.PT > 127 || f.Codec == NoCodec || f.Codec >= codecs {
+			return nil, fmt.Errorf("start media: payload type %d for %v", f.PT, f.Codec)
+		}
+		if s.codecs[f.PT] == NoCodec {
+			s.codecs[f.PT] = f.Codec
+		}
+	}
+	if p.DTMF > 127 {
+		return nil, fmt.Errorf("start media: payload type %d for telephone-event", p.DTMF)
+	}
+	if n := int(p.Ptime / FrameTime); n > 1 {
+		s.frames = min(n, maxFramesSent)
+	}
+	return s, nil
+}
+
+// A Leg is one far end's voice: a pair of UDP ports, what is heard on it and what is said. All methods may be
+// called from any goroutine; none of them but Play, SendDigits and Tap.Read waits for the far end.
+type Leg struct {
+	id     string
+	engine *Engine
+	pacer  *pacer
+	slot   int
+	link   link
+	port   int
+	log    *slog.Logger
+
+	mu       sync.Mutex // orders changes by callers; the pacer never takes it
+	shut     sync.Once
+	closing  atomic.Bool
+	done     chan struct{} // closed by Close
+	finished chan struct{} // closed when the pacer has let go
+
+	setup     atomic.Pointer[setup]
+	play      atomic.Pointer[playback]
+	loop      atomic.Pointer[looping]
+	keys      atomic.Pointer[keying]
+	ins, outs atomic.Pointer[[]*pipe]
+	taps      atomic.Pointer[[]*Tap]
+	rec       atomic.Pointer[Recording]
+	onTimeout atomic.Pointer[func()]
+	playTurn  chan struct{} // holds one token: whose turn it is to play
+	keyTurn   chan struct{}
+
+	digits      chan Digit
+	digitSource atomic.Int32 // DigitSource of the first digit, 0 before
+	digitsLost  atomic.Uint64
+
+	heardAt   atomic.Int64 // last accepted RTP packet, ns since the pacer's epoch; 0 before
+	startedAt atomic.Int64
+
+	published sync.Mutex // taken by the pacer with TryLock only
+	stats     Stats
+
+	// From here on only the pacer's thread reads and writes.
+	cur    *setup
+	in     inbound
+	jitter jitter
+	out    outbound
+	report reports
+	tones  *toneDetector
+	now    Stats // what will be published
+	spoken bool  // the far end was addressed in this talk spurt (marker bit)
+}
+
+func makeLeg(e *Engine, link link, port int, id string) *Leg {
+	l := &Leg{
+		id: id, engine: e, link: link, port: port, log: e.cfg.Log,
+		done:     make(chan struct{}),
+		finished: make(chan struct{}),
+		digits:   make(chan Digit, 64),
+		playTurn: make(chan struct{}, 1),
+		keyTurn:  make(chan struct{}, 1),
+	}
+	l.playTurn <- struct{}{}
+	l.keyTurn <- struct{}{}
+	return l
+}
+
+// Port is the local RTP port; RTCP is on the next one.
+func (l *Leg) Port() int { return l.port }
+
+// ID names the leg within its engine, for logs.
+func (l *Leg) ID() string { return l.id }
+
+// Start begins to send (silence, until something is played) and to listen.
+func (l *Leg) Start(p Params) error { return l.Update(p) }
+
+// Update applies a new agreement: hold, another address or codec. It takes effect within a frame. A changed
+// Remote opens the learning window for the source address again; an unchanged one keeps the lock.
+func (l *Leg) Update(p Params) error {
+	s, err := newSetup(p)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closing.Load() {
+		return ErrClosed
+	}
+	l.setup.Store(s)
+	l.startedAt.CompareAndSwap(0, int64(time.Since(l.pacer.epoch)))
+	return nil
+}
+
+// Done is closed when the leg is closed.
+func (l *Leg) Done() <-chan struct{} { return l.done }
+
+// Close ends the leg: a pending Play returns ErrClosed, a recording gets its last frames, and the ports go into
+// quarantine. It returns when the pacer has let go of the leg, and it is idempotent.
+func (l *Leg) Close() error {
+	l.mark()
+	<-l.finished
+	return nil
+}
+
+// mark tells everybody that the leg is closed.
+func (l *Leg) mark() {
+	l.shut.Do(func() {
+		l.mu.Lock()
+		l.closing.Store(true)
+		l.mu.Unlock()
+		close(l.done)
+	})
+}
+
+// OnTimeout sets what is called, in its own goroutine, when no packet has come for too long although the far
+// end may send: 30 s after the start, 60 s later (Config). RTCP counts as a sign of life, so that comfort noise,
+// DTX and muted browsers do not end a call. It fires again only after packets have come again.
+func (l *Leg) OnTimeout(f func()) {
+	if f == nil {
+		l.onTimeout.Store(nil)
+		return
+	}
+	l.onTimeout.Store(&f)
+}
+
+// SilentFor is the time since the last accepted RTP packet, or since Start when there was none.
+func (l *Leg) SilentFor() time.Duration {
+	at := max(l.heardAt.Load(), l.startedAt.Load())
+	if at == 0 {
+		return 0
+	}
+	return time.Since(l.pacer.epoch) - time.Duration(at)
+}
+
+// Heard says whether any RTP packet has been accepted yet.
+func (l *Leg) Heard() bool { return l.heardAt.Load() != 0 }
+
+// frame is the leg's work in one frame of 20 ms, in the order in which sound passes through it.
+func (l *Leg) frame(tick int64) {
+	s := l.setup.Load()
+	if s == nil {
+		l.discard()
+		return
+	}
+	if s != l.cur {
+		l.apply(s, tick)
+	}
+	sc := &l.pacer.scratch
+	l.receive(tick)
+
+	// What we hear, and who wants it.
+	heard := &sc.heard
+	l.jitter.pop(heard, &l.now)
+	sc.decoded = false
+	if pipes := l.outs.Load(); pipes != nil {
+		for _, p := range *pipes {
+			p.push(heard)
+		}
+	}
+	if taps := l.taps.Load(); taps != nil {
+		pcm := sc.heardPCM()
+		for _, t := range *taps {
+			t.push(pcm)
+		}
+	}
+	if l.tones != nil {
+		if key, ok := l.tones.listen(sc.heardPCM()); ok {
+			l.pushDigit(key, InBand, l.tones.lasted())
+		}
+	}
+
+	// What we say.
+	said := &sc.said
+	l.speak(said, sc)
+	l.transmit(said, tick)
+
+	if r := l.rec.Load(); r != nil {
+		said.decode(&sc.saidPCM)
+		if r.push(tick, sc.heardPCM(), &sc.saidPCM) {
+			l.rec.CompareAndSwap(r, nil)
+		}
+	}
+	l.control(tick)
+	l.watch(tick)
+	l.publish()
+}
+
+// apply makes a new agreement take effect.
+func (l *Leg) apply(s *setup, tick int64) {
+	old := l.cur
+	l.cur = s
+	if old == nil {
+		l.out.init(l.pacer.rng, tick)
+		l.jitter.init(&l.pacer.pool)
+		l.report.init(l.pacer.rng, tick)
+	}
+	l.in.latch.renegotiate(s, tick, int64(l.engine.cfg.Learning/FrameTime))
+	if l.in.latch.locked == (netip.AddrPort{}) {
+		l.link.pin(netip.AddrPort{})
+	}
+	if old == nil || !old.Receive && s.Receive {
+		l.in.waiting = tick // time-outs count from here
+	}
+	if s.DTMF == 0 && l.tones == nil {
+		l.tones = &toneDetector{}
+	} else if s.DTMF != 0 {
+		l.tones = nil
+	}
+	if !s.Receive {
+		l.jitter.reset()
+	}
+	if old != nil && (old.Codec != s.Codec || old.frames != s.frames) {
+		l.out.held = 0
+	}
+}
+
+// speak decides what is sent in this frame: a prompt comes before the other party, the other party before
+// music, and silence fills the rest, because a sender that stops loses its NAT binding and looks dead.
+func (l *Leg) speak(f *frame, sc *scratch) {
+	c := l.cur.Codec
+	if p := l.play.Load(); p != nil && p.next(f, c) {
+		if p.over() {
+			l.play.CompareAndSwap(p, nil)
+			p.finish()
+		}
+		return
+	}
+	if pipes := l.ins.Load(); pipes != nil && len(*pipes) > 0 {
+		mix(f, *pipes, c, sc)
+		return
+	}
+	if m := l.loop.Load(); m != nil && m.next(f, c) {
+		return
+	}
+	f.hush(c)
+}
+
+// watch looks after the time-out.
+func (l *Leg) watch(tick int64) {
+	in := &l.in
+	if !l.cur.Receive {
+		in.waiting = tick
+		return
+	}
+	limit := l.engine.cfg.Silence
+	if !in.heardAny {
+		limit = l.engine.cfg.FirstPacket
+	}
+	if in.timedOut || tick-in.waiting < int64(limit/FrameTime) {
+		return
+	}
+	in.timedOut = true
+	if f := l.onTimeout.Load(); f != nil {
+		go (*f)()
+	}
+}
+
+// finish is the pacer's last act on a leg.
+func (l *Leg) finish(tick int64) {
+	l.mark()
+	if l.cur != nil {
+		l.bye()
+		l.in.events.flush(l)
+	}
+	if r := l.rec.Swap(nil); r != nil {
+		r.end()
+	}
+	l.jitter.reset()
+	l.in.drop(&l.pacer.pool)
+	l.published.Lock() // nobody holds it for longer than a copy
+	l.stats = l.now
+	l.published.Unlock()
+}

@@ -1,0 +1,251 @@
+package media
+
+import (
+	"log/slog"
+	"math/rand/v2"
+	"runtime"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A pacer is one operating-system thread that does everything that has to happen in time: each of its legs
+// belongs to a slot of the 20 ms frame, and once in every frame the pacer reads the leg's packets, runs its
+// graph and sends one packet. The schedule is absolute, so no error adds up; a pacer more than 200 ms behind
+// skips whole frames. Nothing on this thread may block: control comes in through atomics, everything that
+// writes files or talks to others reads from bounded channels that drop their oldest entry when full.
+type pacer struct {
+	slotTime time.Duration
+	slots    [][]*Leg
+	retired  []retiree // closed legs whose ports are in quarantine
+	log      *slog.Logger
+
+	pending atomic.Pointer[newLeg] // legs to take in, newest first
+	wake    chan struct{}
+	stop    atomic.Bool
+	done    chan struct{}
+	load    []atomic.Int32 // legs per slot, for the choice of a slot
+	epoch   time.Time      // when slot 0 was due
+
+	hist    histogram
+	busy    atomic.Uint64 // share of the last second spent working, in millionths
+	cpu     atomic.Int64  // thread CPU time, ns
+	resyncs atomic.Uint64
+
+	// Used by the thread alone.
+	pool    packetPool
+	scratch scratch
+	rng     *rand.Rand
+	tick    int64 // number of the current frame since the pacer started
+}
+
+type newLeg struct {
+	leg  *Leg
+	next *newLeg
+}
+
+type retiree struct {
+	leg *Leg
+	at  int64 // tick at which the ports are free again
+}
+
+// resyncAfter is the delay beyond which catching up would only send a burst of stale voice.
+const resyncAfter = 200 * time.Millisecond
+
+func newPacer(slotTime time.Duration, log *slog.Logger) *pacer {
+	n := int(FrameTime / slotTime)
+	p := &pacer{
+		slotTime: slotTime,
+		slots:    make([][]*Leg, n),
+		load:     make([]atomic.Int32, n),
+		log:      log,
+		wake:     make(chan struct{}, 1),
+		done:     make(chan struct{}),
+		epoch:    time.Now(),
+		rng:      rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
+	}
+	go p.run()
+	return p
+}
+
+// legs is how many legs the pacer has, with those on their way in.
+func (p *pacer) legs() (n int) {
+	for i := range p.load {
+		n += int(p.load[i].Load())
+	}
+	return n
+}
+
+// add gives the pacer a leg, in its emptiest slot.
+func (p *pacer) add(l *Leg) {
+	best := 0
+	for i := range p.load {
+		if p.load[i].Load() < p.load[best].Load() {
+			best = i
+		}
+	}
+	l.pacer, l.slot = p, best
+	p.load[best].Add(1)
+	n := &newLeg{leg: l}
+	for {
+		n.next = p.pending.Load()
+		if p.pending.CompareAndSwap(n.next, n) {
+			break
+		}
+	}
+	p.nudge()
+}
+
+func (p *pacer) nudge() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run is the thread.
+func (p *pacer) run() {
+	defer close(p.done)
+	runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+	// The kernel may otherwise add 50 µs of slack to every sleep.
+	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
+
+	// The epoch on the clock that clock_nanosleep(2) reads; Go's monotonic readings have no public origin.
+	var clock unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &clock)
+	base := clock.Nano() - int64(time.Since(p.epoch))
+	perFrame := int64(len(p.slots))
+	var worked time.Duration
+	second := int64(0)
+
+	for k := int64(0); ; k++ {
+		if p.stop.Load() {
+			p.shutdown()
+			return
+		}
+		if k%perFrame == 0 && p.idle() {
+			<-p.wake
+			k = (int64(time.Since(p.epoch)/p.slotTime)/perFrame + 1) * perFrame
+		}
+		due := time.Duration(k) * p.slotTime
+		now := time.Since(p.epoch)
+		for now < due && !p.stop.Load() {
+			at := unix.NsecToTimespec(base + int64(due))
+			_ = unix.ClockNanosleep(unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME, &at, nil)
+			now = time.Since(p.epoch)
+		}
+		late := now - due
+		p.hist.add(int64(now/time.Second), late)
+		if late > resyncAfter {
+			p.resyncs.Add(1)
+			k += int64(late/FrameTime) * perFrame // the same slot of a later frame
+		}
+		p.tick = k / perFrame
+		p.takeIn()
+		p.serve(int(k % perFrame))
+
+		worked += time.Since(p.epoch) - now
+		if s := int64(now / time.Second); s != second {
+			p.busy.Store(uint64(worked) * 1e6 / uint64(time.Duration(s-second)*time.Second))
+			worked, second = 0, s
+			var ru unix.Rusage
+			if unix.Getrusage(unix.RUSAGE_THREAD, &ru) == nil {
+				p.cpu.Store(ru.Utime.Nano() + ru.Stime.Nano())
+			}
+			p.release(false)
+		}
+	}
+}
+
+// idle says that there is nothing to wake up for.
+func (p *pacer) idle() bool {
+	if p.pending.Load() != nil || len(p.retired) > 0 {
+		return false
+	}
+	for _, s := range p.slots {
+		if len(s) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// takeIn moves pending legs to their slots.
+func (p *pacer) takeIn() {
+	for n := p.pending.Swap(nil); n != nil; n = n.next {
+		p.slots[n.leg.slot] = append(p.slots[n.leg.slot], n.leg)
+	}
+}
+
+// serve runs every leg of a slot and lets go of the closed ones.
+func (p *pacer) serve(slot int) {
+	legs := p.slots[slot]
+	for i := 0; i < len(legs); {
+		l := legs[i]
+		if !l.closing.Load() {
+			p.runLeg(l)
+			i++
+			continue
+		}
+		last := len(legs) - 1
+		legs[i] = legs[last]
+		legs[last] = nil
+		legs = legs[:last]
+		p.retire(l)
+	}
+	p.slots[slot] = legs
+}
+
+// runLeg is one leg's frame; a bug in it ends this leg and no other.
+func (p *pacer) runLeg(l *Leg) {
+	defer func() {
+		if r := recover(); r != nil {
+			stack := debug.Stack()
+			go func() {
+				p.log.Error("media leg ended by a bug", "leg", l.id, "panic", r, "stack", string(stack))
+				l.Close()
+			}()
+		}
+	}()
+	l.frame(p.tick)
+}
+
+// retire ends a leg's work. Its sockets stay open, unread and with the smallest buffer, until the quarantine
+// is over: what the last caller still sends must not reach the next one.
+func (p *pacer) retire(l *Leg) {
+	p.load[l.slot].Add(-1)
+	l.finish(p.tick)
+	l.link.drain()
+	p.retired = append(p.retired, retiree{l, p.tick + int64(l.engine.cfg.Quarantine/FrameTime)})
+	close(l.finished)
+}
+
+// release closes the sockets of legs whose quarantine is over, or of all.
+func (p *pacer) release(all bool) {
+	keep := p.retired[:0]
+	for _, r := range p.retired {
+		if !all && r.at > p.tick {
+			keep = append(keep, r)
+			continue
+		}
+		r.leg.link.close()
+		r.leg.engine.ports.put(r.leg.port)
+	}
+	clear(p.retired[len(keep):])
+	p.retired = keep
+}
+
+// shutdown retires and releases everything.
+func (p *pacer) shutdown() {
+	p.takeIn()
+	for i, legs := range p.slots {
+		for _, l := range legs {
+			l.closing.Store(true)
+			p.retire(l)
+		}
+		p.slots[i] = nil
+	}
+	p.release(true)
+}

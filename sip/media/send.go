@@ -1,0 +1,90 @@
+package media
+
+import (
+	"math/rand/v2"
+
+	"github.com/pion/rtp"
+)
+
+const maxFramesSent = 3 // 60 ms
+
+// outbound is what a leg knows about the stream it sends.
+type outbound struct {
+	header  rtp.Header
+	origin  uint32 // timestamp of tick start
+	start   int64
+	packets uint32
+	octets  uint32
+	held    int    // bytes collected of a packet of several frames
+	heldTS  uint32 // and its timestamp
+	running bool   // the last frame was sent
+	lastTS  uint32
+	buf     [12 + maxFramesSent*FrameSamples]byte
+}
+
+// init chooses SSRC, sequence number and timestamp at random (RFC 3550 §5.1).
+func (o *outbound) init(rng *rand.Rand, tick int64) {
+	*o = outbound{origin: rng.Uint32(), start: tick}
+	o.header = rtp.Header{Version: 2, SSRC: rng.Uint32(), SequenceNumber: uint16(rng.Uint32())}
+}
+
+// at is the timestamp of a frame.
+func (o *outbound) at(tick int64) uint32 {
+	return o.origin + uint32(tick-o.start)*FrameSamples
+}
+
+// transmit sends the frame, or the telephone event that takes its place.
+func (l *Leg) transmit(f *frame, tick int64) {
+	o, s := &l.out, l.cur
+	to := l.in.latch.target()
+	if !s.Send || !to.IsValid() || to.Port() == 0 || to.Addr().IsUnspecified() {
+		o.running, o.held = false, 0
+		return
+	}
+	ts := o.at(tick)
+	if k := l.keys.Load(); k != nil && s.DTMF != 0 {
+		payload, marker, ets, over := k.next(ts)
+		if over {
+			l.keys.CompareAndSwap(k, nil)
+			close(k.done)
+		}
+		if payload != nil {
+			if marker {
+				o.held = 0
+			}
+			l.sendPacket(s.DTMF, marker, ets, copy(o.buf[12:], payload))
+			return
+		}
+	}
+	if o.held == 0 {
+		o.heldTS = ts
+	}
+	f.as(s.Codec)
+	o.held += copy(o.buf[12+o.held:], f.b[:])
+	if o.held < s.frames*FrameSamples {
+		return
+	}
+	n := o.held
+	o.held = 0
+	l.sendPacket(s.PT, !o.running, o.heldTS, n)
+	o.running = true
+}
+
+// sendPacket sends the n bytes of payload that are in the buffer behind the header.
+func (l *Leg) sendPacket(pt uint8, marker bool, ts uint32, n int) {
+	o := &l.out
+	h := &o.header
+	h.PayloadType, h.Marker, h.Timestamp = pt, marker, ts
+	h.SequenceNumber++
+	if _, err := h.MarshalTo(o.buf[:]); err != nil {
+		return
+	}
+	if err := l.link.write(o.buf[:12+n], l.in.latch.target()); err != nil {
+		l.now.SendErrors++
+	}
+	o.packets++
+	o.octets += uint32(n)
+	o.lastTS = ts
+	l.now.PacketsOut++
+	l.now.BytesOut += uint64(n)
+}
