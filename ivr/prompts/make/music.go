@@ -70,7 +70,7 @@ func music() []float64 {
 	}
 	for bar, chord := range chords {
 		for i, p := range chord {
-			add(float64(bar*beatsPerBar+i), soft(pitch(p), 2.4), 0.35)
+			add(float64(bar*beatsPerBar+i), soft(pitch(p), 2.4), 0.28)
 		}
 	}
 	gain := math.Pow(10, -22.0/20) / rms(out)
@@ -82,11 +82,14 @@ func music() []float64 {
 
 func pitch(midi int) float64 { return 440 * math.Pow(2, float64(midi-69)/12) }
 
-// pluck is a string: a delay line fed with a burst of noise and read through an average (Karplus and
-// Strong), tuned between samples by a one-pole all-pass. The noise is a fixed sequence, so that the
-// same file comes out every time.
+// pluck is a string: a delay line fed with a burst of noise and read through a weighted average of neighbours
+// (after Karplus and Strong), tuned between samples by a one-pole all-pass. The noise is a fixed sequence,
+// so that the same file comes out every time.
 func pluck(hz, seconds float64) []float64 {
-	period := rate/hz - 0.5 // the average delays by half a sample
+	// At 8 kHz a plain average would kill a note within a few hundredths of a second; this one lets the
+	// fundamental ring and still takes the upper harmonics first.
+	const soften = 0.02
+	period := rate/hz - soften // the average delays by so much of a sample
 	n := int(period)
 	if period-float64(n) < 0.2 {
 		n--
@@ -95,25 +98,33 @@ func pluck(hz, seconds float64) []float64 {
 	c := (1 - frac) / (1 + frac)
 	line := make([]float64, n)
 	seed := uint32(2463534242)
-	var smooth float64
+	var smooth, mean float64
 	for i := range line {
 		seed ^= seed << 13
 		seed ^= seed >> 17
 		seed ^= seed << 5
-		smooth += 0.45 * (float64(int32(seed))/(1<<31) - smooth) // a soft finger, not a plectrum
+		smooth += 0.2 * (float64(int32(seed))/(1<<31) - smooth) // a soft finger, not a plectrum
 		line[i] = smooth
+		mean += smooth / float64(n)
+	}
+	for i := range line {
+		line[i] -= mean // or it would ring at 0 Hz
 	}
 	out := make([]float64, int(seconds*rate))
-	damp := math.Pow(0.001, 1/(2.2*hz)) // down by 60 dB in 2.2 s
+	damp := math.Pow(0.001, 1/(5*hz)) // down by 60 dB in 5 s, besides the average
 	var before, in, res float64
 	for i := range out {
 		x := line[i%n]
-		avg := damp * 0.5 * (x + before)
+		avg := damp * ((1-soften)*x + soften*before)
 		before = x
 		res = c*(avg-res) + in // all-pass: y = c·x + x₋₁ − c·y₋₁
 		in = avg
 		line[i%n] = res
 		out[i] = x
+	}
+	const attack = rate * 6 / 1000
+	for i := range attack {
+		out[i] *= float64(i) / attack
 	}
 	fadeOut(out, rate/20)
 	scale(out)
