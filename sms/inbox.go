@@ -23,7 +23,8 @@ type Inbound struct {
 	ID         string
 	Carrier    string        // Carrier.Name of the one it came through
 	CarrierID  string        // the carrier's name for it; empty when it gives none
-	Phone      contact.Phone // who wrote
+	Phone      contact.Phone // who wrote; zero when From is no number that we can read
+	From       string        // who wrote, in the carrier's words, needed only when Phone is zero; not masked: never log it
 	To         string        // our number, with its extension
 	Body       string        // exactly as it came
 	SentAt     time.Time     // by the carrier's clock; may be zero
@@ -61,14 +62,15 @@ func (b *Inbox) log() *slog.Logger {
 // safe, so that the carrier may be told so; a reply that cannot be read now is read later by Run. fresh is false for a
 // reply that has come before.
 func (b *Inbox) Receive(ctx context.Context, in Inbound) (id string, fresh bool, err error) {
-	if in.Phone.IsZero() || in.Carrier == "" {
-		return "", false, errors.New("receive reply: no sender or no carrier")
+	if in.Carrier == "" {
+		return "", false, errors.New("receive reply: no carrier")
 	}
+	from := in.sender()
 	in.Body = strings.ToValidUTF8(strings.ReplaceAll(in.Body, "\x00", ""), "\uFFFD") // PostgreSQL keeps neither
 	in.ID, in.ReceivedAt = storage.NewID(), b.now().UTC().Truncate(time.Millisecond)
 	in.SentAt = in.SentAt.Truncate(time.Millisecond)
 	box := b.Vault.For("sms.phone")
-	hash := box.Hash(in.Phone.Clear())
+	hash := box.Hash(from)
 	in.Digest = in.digest(hash)
 	keys := b.dedupeKeys(in, hash)
 	err = b.DB.Update(ctx, func(tx *storage.Tx) error {
@@ -84,7 +86,7 @@ func (b *Inbox) Receive(ctx context.Context, in Inbound) (id string, fresh bool,
 		}
 		n, err := tx.Exec(`INSERT INTO sms_inbound (id, carrier, carrier_id, dedupe, phone_hash, phone, recipient, body, sent_at, received_at, digest)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (dedupe) DO NOTHING`,
-			in.ID, in.Carrier, in.CarrierID, keys[0], hash, box.Seal(in.Phone.Clear()), in.To, in.Body, storage.At(in.SentAt), storage.At(in.ReceivedAt), in.Digest)
+			in.ID, in.Carrier, in.CarrierID, keys[0], hash, box.Seal(from), in.To, in.Body, storage.At(in.SentAt), storage.At(in.ReceivedAt), in.Digest)
 		if err != nil {
 			return err
 		}
@@ -131,6 +133,14 @@ func (b *Inbox) dedupeKeys(in Inbound, hash string) []string {
 		return []string{key(m)}
 	}
 	return []string{key(m), key(m - 1)}
+}
+
+// sender is what is sealed and hashed: the number when there is one.
+func (in Inbound) sender() string {
+	if !in.Phone.IsZero() {
+		return in.Phone.Clear()
+	}
+	return "from:" + in.From
 }
 
 // digest covers every field of the stored row; the number by its keyed hash, so that the log holds nothing that could be
@@ -254,7 +264,16 @@ func (b *Inbox) scan(r storage.Row) (in Inbound, err error) {
 		return in, err
 	}
 	in.SentAt, in.ReceivedAt = sent.Time, received.Time
-	in.Phone, err = openPhone(b.Vault.For("sms.phone"), sealed)
+	clear, err := b.Vault.For("sms.phone").Open(sealed)
+	if err != nil {
+		return in, fmt.Errorf("open the sender: %w", err)
+	}
+	var odd bool
+	if in.From, odd = strings.CutPrefix(clear, "from:"); odd {
+		return in, nil
+	}
+	in.From = ""
+	in.Phone, err = contact.ParsePhone(clear)
 	return in, err
 }
 
@@ -300,7 +319,7 @@ func (b *Inbox) Verify(ctx context.Context) (checked int, err error) {
 			} else if err != nil {
 				return err
 			}
-			if in.digest(box.Hash(in.Phone.Clear())) != p.Digest {
+			if in.digest(box.Hash(in.sender())) != p.Digest {
 				return fmt.Errorf("reply %s was changed after it was received (event %d)", p.ID, e.Seq)
 			}
 			seen[p.ID] = true

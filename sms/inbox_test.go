@@ -56,6 +56,25 @@ func TestReplyIsStoredBeforeAnybodyReadsIt(t *testing.T) {
 	})
 }
 
+func TestReplyFromNoNumberIsKeptToo(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		b := &sms.Inbox{DB: h.db, Vault: h.vault, Now: h.now, Handle: func(*storage.Tx, sms.Inbound) error { return nil }}
+		id, _, err := b.Receive(h.ctx, sms.Inbound{Carrier: "sim", From: "BANK", Body: "AD"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.db.View(h.ctx, func(tx *storage.Tx) error {
+			if in, err := b.Get(tx, id); err != nil || in.From != "BANK" || !in.Phone.IsZero() {
+				t.Errorf("stored %+v, %v", in, err)
+			}
+			return nil
+		})
+		if n, err := b.Verify(h.ctx); n != 1 || err != nil {
+			t.Errorf("Verify: %d, %v", n, err)
+		}
+	})
+}
+
 func TestFailedReadingUndoesAllItDid(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		b := &sms.Inbox{DB: h.db, Vault: h.vault, Now: h.now, Handle: func(tx *storage.Tx, in sms.Inbound) error {

@@ -10,6 +10,7 @@ import (
 	"lianxin/contact"
 	"lianxin/storage"
 	"lianxin/storage/storagetest"
+	"lianxin/workday"
 )
 
 // books is a carrier with a memory, and whatever a test wants to happen inside its calls.
@@ -44,7 +45,7 @@ func leaseHouse(t *testing.T, db *storage.DB) (o *Outbox, b *books, clock *time.
 	if err != nil {
 		t.Fatal(err)
 	}
-	now := time.Date(2026, 11, 23, 10, 0, 0, 0, zone)
+	now := time.Date(2026, 11, 23, 10, 0, 0, 0, workday.Zone)
 	clock = &now
 	b = &books{sent: map[string]int{}}
 	o = &Outbox{DB: db, Carriers: []Carrier{b}, Vault: v, Now: func() time.Time { return *clock }, Limits: Limits{Workers: 1}}

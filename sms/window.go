@@ -3,15 +3,9 @@ package sms
 import (
 	"fmt"
 	"time"
-)
 
-// zone is where residents live; texts go out by its clock.
-var zone = func() *time.Location {
-	if z, err := time.LoadLocation("Asia/Shanghai"); err == nil {
-		return z
-	}
-	return time.FixedZone("CST", 8*60*60)
-}()
+	"lianxin/workday"
+)
 
 // Window is the part of each day, Asia/Shanghai, in which texts go out: [From, To) after midnight. The zero Window is
 // the whole day.
@@ -38,13 +32,12 @@ func (w Window) Next(t time.Time) time.Time {
 	if w == (Window{}) {
 		return t
 	}
-	l := t.In(zone)
-	midnight := time.Date(l.Year(), l.Month(), l.Day(), 0, 0, 0, 0, zone)
-	switch since := l.Sub(midnight); {
+	day := workday.DayOf(t)
+	switch since := t.Sub(day.Start()); {
 	case since < w.From:
-		return midnight.Add(w.From)
+		return day.At(w.From)
 	case since >= w.To:
-		return midnight.AddDate(0, 0, 1).Add(w.From)
+		return day.Add(1).At(w.From)
 	}
 	return t
 }
