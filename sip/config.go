@@ -1,0 +1,114 @@
+package sip
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"lianxin/sip/media"
+)
+
+// Config says how a Server behaves. Listen is needed; everything else has a sensible zero.
+type Config struct {
+	// Listen names the sockets: "udp://0.0.0.0:5060", "tcp://[::]:5060". A wildcard address covers its own family only.
+	Listen []string
+
+	// PublicIP is the address we give in SDP and Contact, for a host behind a 1:1 NAT. Unset, it is the local address of the route
+	// to the peer. Peers in LocalNets are told the local address in any case.
+	PublicIP  netip.Addr
+	LocalNets []netip.Prefix
+
+	// Trunks are the carriers. Their addresses may call without authentication, are exempt from Limits and are believed when they
+	// assert an identity.
+	Trunks []Trunk
+
+	// Trusted addresses are exempt from Limits. They are not believed in anything else.
+	Trusted []netip.Prefix
+
+	// Open lets anybody call in, as on a hotline that is reachable by its SIP address. Otherwise only trunks and registered users
+	// are let in, and all others are challenged, whether there is such a user or not.
+	Open bool
+
+	// Accounts finds the account of a user; without it nobody can register. It is asked about users that do not exist, too.
+	Accounts func(ctx context.Context, user string) (Account, bool)
+
+	// Realm is the protection space of digest authentication (RFC 8760), "lianxin" if empty. HA1s are bound to it.
+	Realm string
+
+	// OnRegistration is told when a user becomes reachable or stops being so. It must not block for long.
+	OnRegistration func(user string, registered bool)
+
+	// MinExpires and MaxExpires bound registrations: 60 s and 300 s if zero. MaxContacts is how many phones one user may register
+	// (4 if zero); one more displaces the oldest.
+	MinExpires, MaxExpires time.Duration
+	MaxContacts            int
+
+	// Admit is asked before anything is spent on a new call. If it says no, the call is refused with 503 and Retry-After.
+	Admit func() (retryAfter time.Duration, ok bool)
+
+	// SessionExpires is the session timer that we ask for (RFC 4028), 1800 s if zero; MinSE the shortest that we take, 90 s if zero.
+	SessionExpires, MinSE time.Duration
+
+	// MaxCall is how long any call may last: 4 h if zero.
+	MaxCall time.Duration
+
+	// Codecs in order of preference: PCMA, PCMU if empty.
+	Codecs []media.Codec
+
+	Limits Limits
+	Now    func() time.Time // wall clock of Info, End and traces; time.Now if nil
+	Log    *slog.Logger     // slog.Default if nil
+}
+
+// Account is a user who may register. HA1 is the hash of user:realm:password in hexadecimal, by either algorithm; an empty one is
+// not offered to that user. Passwords themselves are nowhere.
+type Account struct {
+	MD5    string
+	SHA256 string
+}
+
+// Trunk is a carrier.
+type Trunk struct {
+	Name string
+
+	// Addrs is where its calls come from.
+	Addrs []netip.Prefix
+
+	// Proxy is where our calls go, such as "sip:10.1.2.3:5060;transport=tcp". Empty: the trunk only brings calls.
+	Proxy string
+
+	// User and Password answer its challenges (401, 407) to our calls.
+	User, Password string
+}
+
+func (c Config) withDefaults() Config {
+	set := func(d *time.Duration, v time.Duration) {
+		if *d <= 0 {
+			*d = v
+		}
+	}
+	set(&c.MinExpires, time.Minute)
+	set(&c.MaxExpires, 5*time.Minute)
+	c.MaxExpires = max(c.MaxExpires, c.MinExpires)
+	set(&c.SessionExpires, 30*time.Minute)
+	set(&c.MinSE, 90*time.Second)
+	c.SessionExpires = max(c.SessionExpires, c.MinSE)
+	set(&c.MaxCall, 4*time.Hour)
+	if c.MaxContacts <= 0 {
+		c.MaxContacts = 4
+	}
+	if c.Realm == "" {
+		c.Realm = "lianxin"
+	}
+	if len(c.Codecs) == 0 {
+		c.Codecs = []media.Codec{media.PCMA, media.PCMU}
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	return c
+}

@@ -1,0 +1,188 @@
+package sip
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base32"
+	"net"
+	"strings"
+	"time"
+
+	gosip "github.com/emiago/sipgo/sip"
+)
+
+// The library starts a goroutine for every message, so that a CANCEL may overtake its INVITE (trap 1) and an INFO another one
+// (trap 2). The front sees every message before that, in the order in which its socket received it, and notes what must not be
+// lost: it gives an INVITE its To tag, tells a call that its CANCEL has come, hands a dialog its ACK, and announces to a dialog
+// which requests are on their way.
+
+// branch identifies an INVITE and its CANCEL (RFC 3261 9.2).
+type branch struct {
+	id, sentBy, transport, host string
+	port                        int
+}
+
+func branchOf(req *gosip.Request) (branch, bool) {
+	via := req.Via()
+	if via == nil {
+		return branch{}, false
+	}
+	id, _ := via.Params.Get("branch")
+	host, _, _ := net.SplitHostPort(req.Source())
+	return branch{id: id, sentBy: via.Host, port: via.Port, transport: req.Transport(), host: host}, true
+}
+
+// lateCancel is a CANCEL that has not met its INVITE yet.
+type lateCancel struct {
+	at  time.Time
+	met bool
+}
+
+// maxLate bounds the CANCELs that wait.
+const maxLate = 10_000
+
+// front is called by the library for every parsed message, one at a time per socket.
+func (s *Server) front(msg gosip.Message) {
+	s.safely("front", func() {
+		req, ok := msg.(*gosip.Request)
+		if !ok {
+			return
+		}
+		switch req.Method {
+		case gosip.INVITE:
+			s.giveTag(req)
+			s.announce(req)
+		case gosip.CANCEL:
+			s.giveTag(req)
+			s.cancelled(req)
+		case gosip.ACK:
+			if l := s.dialogOf(req); l != nil {
+				l.acknowledged(req)
+			}
+		default:
+			s.announce(req)
+		}
+	})
+}
+
+// giveTag puts our tag on a request that has none, so that every response has it, those that the library makes by itself too
+// (trap 3). The tag follows from the request: a retransmission and the CANCEL get the same one.
+func (s *Server) giveTag(req *gosip.Request) {
+	to := req.To()
+	if to == nil || to.Params.Has("tag") {
+		return
+	}
+	if tag, ok := s.tagFor(req); ok {
+		to.Params.Add("tag", tag)
+	}
+}
+
+func (s *Server) tagFor(req *gosip.Request) (string, bool) {
+	via, id, from, cseq := req.Via(), req.CallID(), req.From(), req.CSeq()
+	if via == nil || id == nil || from == nil || cseq == nil {
+		return "", false
+	}
+	m := hmac.New(sha256.New, s.secret[:])
+	branch, _ := via.Params.Get("branch")
+	tag, _ := from.Params.Get("tag")
+	for _, p := range []string{id.Value(), tag, branch, via.Host, req.Source()} {
+		m.Write([]byte(p))
+		m.Write([]byte{0})
+	}
+	m.Write([]byte{byte(cseq.SeqNo), byte(cseq.SeqNo >> 8), byte(cseq.SeqNo >> 16), byte(cseq.SeqNo >> 24)})
+	return strings.ToLower(base32.HexEncoding.EncodeToString(m.Sum(nil)[:10])), true
+}
+
+// opens reports whether an INVITE is outside of any dialog: whether its To tag is the one we gave it.
+func (s *Server) opens(req *gosip.Request) bool {
+	tag, ok := req.To().Params.Get("tag")
+	if !ok {
+		return true
+	}
+	own, ok := s.tagFor(req)
+	return ok && hmac.Equal([]byte(own), []byte(tag))
+}
+
+// cancelled notes a CANCEL. A call that is ringing learns it here, before the library can answer anything.
+func (s *Server) cancelled(req *gosip.Request) {
+	b, ok := branchOf(req)
+	if !ok {
+		return
+	}
+	e := &s.early
+	e.mu.Lock()
+	l := e.calls[b]
+	if e.cancels[b] == nil && len(e.cancels) < maxLate {
+		e.cancels[b] = &lateCancel{at: time.Now(), met: l != nil}
+	}
+	e.mu.Unlock()
+	if l != nil {
+		l.cancelledBy(req)
+	}
+}
+
+// enters makes a new INVITE known to CANCELs. It reports false when its CANCEL has come already.
+func (s *Server) enters(b branch, l *leg) bool {
+	e := &s.early
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if c := e.cancels[b]; c != nil {
+		c.met = true
+		return false
+	}
+	e.calls[b] = l
+	return true
+}
+
+func (s *Server) leaves(b branch) {
+	s.early.mu.Lock()
+	defer s.early.mu.Unlock()
+	delete(s.early.calls, b)
+}
+
+// onCancel answers a CANCEL for which the library had no transaction: its INVITE may be a moment behind.
+func (s *Server) onCancel(req *gosip.Request, tx *gosip.ServerTx) {
+	b, ok := branchOf(req)
+	for range 20 {
+		s.early.mu.Lock()
+		c := s.early.cancels[b]
+		met := ok && c != nil && c.met
+		s.early.mu.Unlock()
+		if met {
+			s.respond(req, tx, 200, "")
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	s.respond(req, tx, 481, "")
+}
+
+// dialogID names a dialog (RFC 3261 12): with our tag as local.
+type dialogID struct{ callID, local, remote string }
+
+func dialogIDOf(req *gosip.Request) (dialogID, bool) {
+	id, from, to := req.CallID(), req.From(), req.To()
+	if id == nil || from == nil || to == nil {
+		return dialogID{}, false
+	}
+	local, _ := to.Params.Get("tag")
+	remote, _ := from.Params.Get("tag")
+	return dialogID{id.Value(), local, remote}, local != ""
+}
+
+// dialogOf finds the call that a request belongs to, nil if there is none.
+func (s *Server) dialogOf(req *gosip.Request) *leg {
+	id, ok := dialogIDOf(req)
+	if !ok {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dialogs[id]
+}
+
+func (s *Server) announce(req *gosip.Request) {
+	if l := s.dialogOf(req); l != nil && req.CSeq() != nil {
+		l.box.announce(req.CSeq().SeqNo)
+	}
+}

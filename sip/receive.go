@@ -1,0 +1,281 @@
+package sip
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	gosip "github.com/emiago/sipgo/sip"
+)
+
+// What we say of ourselves. There is no Server and no User-Agent header: they would tell a scanner where to look for holes.
+const (
+	allow     = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGISTER"
+	supported = "timer"
+	accepts   = "application/sdp"
+)
+
+// known methods that we do not serve get 405, others 501 (RFC 3261 21.4.6, 21.5.2).
+var unserved = map[gosip.RequestMethod]bool{gosip.SUBSCRIBE: true, gosip.NOTIFY: true, gosip.REFER: true, gosip.MESSAGE: true,
+	gosip.PRACK: true, gosip.PUBLISH: true}
+
+// receive is called by the library in a goroutine of its own for every request that is not a retransmission.
+func (s *Server) receive(req *gosip.Request, tx *gosip.ServerTx) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.panicked("request "+string(req.Method), p)
+			if req.Method != gosip.ACK {
+				s.safely("500", func() { s.respond(req, tx, 500, "") })
+			}
+		}
+	}()
+	if req.Method == gosip.ACK {
+		tx.Terminate() // front has taken it to its dialog; an ACK is never answered
+		return
+	}
+	if code, extra := s.malformed(req); code != 0 {
+		s.respond(req, tx, code, "", extra...)
+		return
+	}
+	if req.Transport() != "UDP" { // over UDP the guard has looked before the parser did
+		if ua := req.GetHeader("User-Agent"); ua != nil && isScanner(ua.Value()) {
+			s.guard.dropped.scanner.Add(1)
+			tx.Terminate()
+			return
+		}
+	}
+	if req.Method == gosip.CANCEL {
+		s.onCancel(req, tx)
+		return
+	}
+	inside := req.To().Params.Has("tag")
+	if req.Method == gosip.INVITE {
+		inside = !s.opens(req)
+	}
+	if inside && req.Method != gosip.REGISTER {
+		if l := s.dialogOf(req); l != nil {
+			l.note(false, req.Source(), summary(req))
+			l.box.deliver(req, tx)
+		} else {
+			s.respond(req, tx, 481, "")
+		}
+		return
+	}
+	if code, extra := refused(req); code != 0 {
+		s.respond(req, tx, code, "", extra...)
+		return
+	}
+	switch req.Method {
+	case gosip.INVITE:
+		s.onInvite(req, tx)
+	case gosip.REGISTER:
+		s.registrar.onRegister(req, tx)
+	case gosip.OPTIONS:
+		if s.isDraining() {
+			s.respond(req, tx, 503, "", header("Retry-After", drainRetry()))
+			return
+		}
+		s.respond(req, tx, 200, "", header("Allow", allow), header("Accept", accepts), header("Supported", supported))
+	case gosip.BYE, gosip.INFO, gosip.UPDATE:
+		s.respond(req, tx, 481, "")
+	default:
+		if unserved[req.Method] {
+			s.respond(req, tx, 405, "", header("Allow", allow))
+		} else {
+			s.respond(req, tx, 501, "", header("Allow", allow))
+		}
+	}
+}
+
+// drainRetry spreads those who come back.
+func drainRetry() string { return strconv.Itoa(20 + rand.IntN(20)) }
+
+// malformed checks what the parser does not (trap 22): the code to answer with, 0 if all is well.
+func (s *Server) malformed(req *gosip.Request) (int, []gosip.Header) {
+	bad := func(why string) (int, []gosip.Header) {
+		return 400, []gosip.Header{header("Warning", `399 lianxin "`+why+`"`)}
+	}
+	if !strings.EqualFold(req.SipVersion, "SIP/2.0") {
+		return 505, nil
+	}
+	for _, h := range []string{"from", "to", "call-id", "cseq", "max-forwards", "content-length"} {
+		n := len(req.GetHeaders(h)) + len(req.GetHeaders(compactForms[h]))
+		if n > 1 {
+			return bad("more than one " + h)
+		}
+		if n == 0 && h != "max-forwards" && h != "content-length" {
+			return bad("no " + h)
+		}
+	}
+	from, to, cseq := req.From(), req.To(), req.CSeq()
+	if from == nil || to == nil || cseq == nil || req.CallID() == nil {
+		return bad("unreadable header")
+	}
+	if tag, _ := from.Params.Get("tag"); tag == "" {
+		return bad("no From tag")
+	}
+	if gosip.RequestMethod(strings.TrimSpace(string(cseq.MethodName))) != req.Method {
+		return bad("CSeq method")
+	}
+	switch req.Recipient.Scheme {
+	case "sip", "sips", "tel":
+	default:
+		return 416, nil
+	}
+	if strings.ContainsAny(req.Recipient.User+req.Recipient.Host, "<>\" \t") {
+		return bad("Request-URI")
+	}
+	if via := req.Via(); via != nil { // an answer there would go to everybody
+		if ip, err := netip.ParseAddr(via.Host); err == nil && (ip.IsMulticast() || ip == netip.AddrFrom4([4]byte{255, 255, 255, 255})) {
+			return bad("Via")
+		}
+	}
+	return 0, nil
+}
+
+var compactForms = map[string]string{"from": "f", "to": "t", "call-id": "i", "cseq": "", "max-forwards": "", "content-length": "l"}
+
+// refused checks what a request outside of dialogs must meet.
+func refused(req *gosip.Request) (int, []gosip.Header) {
+	if mf := req.MaxForwards(); mf != nil && mf.Val() == 0 {
+		return 483, nil
+	}
+	return unsupported(req)
+}
+
+// unsupported looks for options that are required and not known (RFC 3261 8.2.2.3).
+func unsupported(req *gosip.Request) (int, []gosip.Header) {
+	var bad []string
+	for _, o := range listHeader(req, "Require") {
+		if !strings.EqualFold(o, "timer") {
+			bad = append(bad, clean(o, 40))
+		}
+	}
+	if bad != nil {
+		return 420, []gosip.Header{header("Unsupported", strings.Join(bad, ", "))}
+	}
+	return 0, nil
+}
+
+// listHeader collects a header's comma-separated values from all its lines.
+func listHeader(m gosip.Message, name string, compact ...string) []string {
+	var out []string
+	for _, n := range append(compact, name) {
+		for _, h := range m.GetHeaders(n) {
+			for v := range strings.SplitSeq(h.Value(), ",") {
+				if v = strings.TrimSpace(v); v != "" {
+					out = append(out, v)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// headerOf is the first header of that name, nil if there is none.
+func headerOf(m gosip.Message, name string) gosip.Header {
+	if hs := m.GetHeaders(name); len(hs) > 0 {
+		return hs[0]
+	}
+	return nil
+}
+
+func lists(m gosip.Message, value, name string, compact ...string) bool {
+	for _, v := range listHeader(m, name, compact...) {
+		if strings.EqualFold(v, value) {
+			return true
+		}
+	}
+	return false
+}
+
+// header makes a header whose value cannot end early (trap 13).
+func header(name, value string) gosip.Header { return gosip.NewHeader(name, clean(value, 1024)) }
+
+// respond answers a request outside of calls.
+func (s *Server) respond(req *gosip.Request, tx *gosip.ServerTx, code int, reason string, extra ...gosip.Header) {
+	res := response(req, code, reason, nil, extra...)
+	if err := tx.Respond(res); err != nil {
+		s.log.Debug("sip: response not sent", "method", string(req.Method), "code", code, "err", err)
+	}
+}
+
+// response builds a response to req with a body of the given type, if any.
+func response(req *gosip.Request, code int, reason string, body []byte, extra ...gosip.Header) *gosip.Response {
+	if reason = clean(reason, 80); reason == "" {
+		reason = phrase(code)
+	}
+	res := gosip.NewResponseFromRequest(req, code, reason, nil)
+	res.SipVersion = "SIP/2.0"
+	for _, h := range extra {
+		res.AppendHeader(h)
+	}
+	if body != nil {
+		res.AppendHeader(gosip.NewHeader("Content-Type", accepts))
+		res.SetBody(body)
+	}
+	return res
+}
+
+// phrases of RFC 3261 21 and others.
+var phrases = map[int]string{
+	100: "Trying", 180: "Ringing", 183: "Session Progress", 200: "OK", 202: "Accepted",
+	400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 406: "Not Acceptable",
+	407: "Proxy Authentication Required", 408: "Request Timeout", 415: "Unsupported Media Type", 416: "Unsupported URI Scheme",
+	420: "Bad Extension", 422: "Session Interval Too Small", 423: "Interval Too Brief", 469: "Bad Info Package",
+	480: "Temporarily Unavailable", 481: "Call/Transaction Does Not Exist", 482: "Loop Detected", 483: "Too Many Hops",
+	486: "Busy Here", 487: "Request Terminated", 488: "Not Acceptable Here", 491: "Request Pending", 500: "Server Internal Error",
+	501: "Not Implemented", 503: "Service Unavailable", 505: "Version Not Supported", 600: "Busy Everywhere", 603: "Decline",
+}
+
+func phrase(code int) string {
+	if p := phrases[code]; p != "" {
+		return p
+	}
+	return "Response " + strconv.Itoa(code)
+}
+
+// requestID names an initial INVITE whatever way it came.
+type requestID struct {
+	callID, tag string
+	cseq        uint32
+}
+
+// heard is when an initial INVITE came, and by which branch.
+type heard struct {
+	at     time.Time
+	branch branch
+}
+
+// stragglers is how long after its first copy an INVITE may still arrive again (pitfall 1).
+const stragglers = 64*500*time.Millisecond + time.Minute
+
+// A repetition is how an INVITE relates to those before it.
+type repetition uint8
+
+const (
+	first     repetition = iota
+	straggler            // the same one once more, after its transaction has ended
+	merged               // the same one by another way (RFC 3261 8.2.2.2)
+)
+
+func requestIDOf(req *gosip.Request) requestID {
+	tag, _ := req.From().Params.Get("tag")
+	return requestID{req.CallID().Value(), tag, req.CSeq().SeqNo}
+}
+
+func (s *Server) repeated(req *gosip.Request, b branch) repetition {
+	id := requestIDOf(req)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if h, ok := s.requests[id]; ok {
+		if h.branch == b {
+			return straggler
+		}
+		return merged
+	}
+	s.requests[id] = heard{time.Now(), b}
+	return first
+}

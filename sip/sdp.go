@@ -1,0 +1,390 @@
+package sip
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pion/sdp/v3"
+
+	"lianxin/sip/media"
+)
+
+// What is wrong with a session description. All but errSDPSyntax are answered 488 with a Warning (RFC 3261 20.43).
+var (
+	errSDPSyntax  = errors.New("malformed session description")
+	errSDPNoAudio = errors.New("no audio stream that we can take") // only other media, or RTP profiles we do not speak
+	errSDPNoCodec = errors.New("no codec in common")
+	errSDPAddress = errors.New("no IP address that we can send to") // a DNS name, a multicast group, the other IP family
+)
+
+// maxSDP bounds what is parsed. Twenty codecs with ICE candidates need about 4 KB.
+const maxSDP = 32 << 10
+
+// A direction is what one side does with a stream (RFC 3264 5.1); the zero value is inactive.
+type direction uint8
+
+const (
+	sends    direction = 1 << iota // that side sends
+	receives                       // that side receives
+	both     = sends | receives
+	inactive = direction(0)
+)
+
+func (d direction) String() string {
+	return [...]string{"inactive", "sendonly", "recvonly", "sendrecv"}[d&both]
+}
+
+// reversed is the same stream seen from the other side.
+func (d direction) reversed() direction { return d&sends<<1 | d&receives>>1 }
+
+// offered is one payload type of the far end that we can use.
+type offered struct {
+	pt    uint8
+	codec media.Codec
+}
+
+// mline is one media line of the far end, kept so that an answer can refuse it in its place (RFC 3264 6).
+type mline struct {
+	kind, proto, format string
+}
+
+// remote is a session description of the far end, reduced to what matters here.
+type remote struct {
+	origin   string  // sess-id and sess-version: unchanged means nothing changed (RFC 3264 8)
+	lines    []mline // every m= line, in order
+	audio    int     // index of the line we take
+	addr     netip.AddrPort
+	dir      direction // what the far end does, a c= of 0.0.0.0 counted as not receiving (RFC 2543 hold)
+	codecs   []offered // in the far end's order, never empty
+	events   uint8     // payload type of telephone-event/8000, 0 if there is none
+	ptime    int       // ms per packet that the far end wants, 0 if it does not say
+	maxptime int
+	rtcp     netip.AddrPort // a=rtcp (RFC 3605), zero if there is none
+	mux      bool           // a=rtcp-mux (RFC 5761)
+}
+
+// readSDP parses what the far end sent. It takes the first audio line it can use; errSDP… says why there is none.
+func readSDP(body []byte) (*remote, error) {
+	if len(body) > maxSDP {
+		return nil, fmt.Errorf("%w: %d bytes", errSDPSyntax, len(body))
+	}
+	text, lines, origin, err := tidySDP(string(body))
+	if err != nil {
+		return nil, err
+	}
+	var d sdp.SessionDescription
+	if err := d.UnmarshalString(text); err != nil {
+		return nil, fmt.Errorf("%w: %v", errSDPSyntax, err)
+	}
+	if len(d.MediaDescriptions) != len(lines) {
+		return nil, fmt.Errorf("%w: media lines", errSDPSyntax)
+	}
+	r := &remote{origin: origin, lines: lines, audio: -1}
+	why := errSDPNoAudio
+	for i, m := range d.MediaDescriptions {
+		if lines[i].kind != "audio" || m.MediaName.Port.Value == 0 {
+			continue
+		}
+		if p := lines[i].proto; p != "RTP/AVP" && p != "RTP/AVPF" {
+			continue // SRTP comes with TLS legs
+		}
+		if err := r.take(&d, m); err != nil {
+			if why == errSDPNoAudio {
+				why = err
+			}
+			continue
+		}
+		r.audio = i
+		return r, nil
+	}
+	return nil, why
+}
+
+// same reports whether two descriptions agree in all that matters here.
+func (r *remote) same(o *remote) bool {
+	return o != nil && r.addr == o.addr && r.dir == o.dir && slices.Equal(r.codecs, o.codecs) && r.events == o.events &&
+		r.ptime == o.ptime && r.maxptime == o.maxptime && r.rtcp == o.rtcp && r.mux == o.mux && slices.Equal(r.lines, o.lines)
+}
+
+// take fills r from one audio line.
+func (r *remote) take(d *sdp.SessionDescription, m *sdp.MediaDescription) error {
+	names := map[uint8]string{} // payload type → name/clock[/channels] from a=rtpmap
+	rtcp := ""
+	r.dir, r.ptime, r.maxptime, r.events, r.codecs, r.mux = both, 0, 0, 0, nil, false
+	for _, a := range d.Attributes {
+		if dir, ok := directionOf(a.Key); ok {
+			r.dir = dir
+		}
+	}
+	for _, a := range m.Attributes {
+		if dir, ok := directionOf(a.Key); ok {
+			r.dir = dir
+			continue
+		}
+		switch strings.ToLower(a.Key) {
+		case "rtpmap":
+			pt, name, _ := strings.Cut(strings.TrimSpace(a.Value), " ")
+			if n, err := strconv.ParseUint(pt, 10, 7); err == nil {
+				names[uint8(n)] = strings.ToLower(strings.TrimSpace(name))
+			}
+		case "ptime":
+			r.ptime = milliseconds(a.Value)
+		case "maxptime":
+			r.maxptime = milliseconds(a.Value)
+		case "rtcp":
+			rtcp = a.Value
+		case "rtcp-mux":
+			r.mux = true
+		}
+	}
+	for _, f := range m.MediaName.Formats {
+		n, err := strconv.ParseUint(f, 10, 7)
+		if err != nil {
+			continue
+		}
+		pt := uint8(n)
+		name, named := names[pt]
+		if !named {
+			if c, ok := media.CodecByPT(pt); ok {
+				r.codecs = append(r.codecs, offered{pt, c})
+			}
+			continue
+		}
+		part := strings.Split(name, "/")
+		if len(part) < 2 || part[1] != "8000" || len(part) > 2 && part[2] != "1" {
+			continue
+		}
+		if part[0] == "telephone-event" {
+			if r.events == 0 { // of several clocks, the one of the codec
+				r.events = pt
+			}
+		} else if c, ok := media.CodecByName(part[0]); ok {
+			r.codecs = append(r.codecs, offered{pt, c})
+		}
+	}
+	if len(r.codecs) == 0 {
+		return errSDPNoCodec
+	}
+
+	c := m.ConnectionInformation
+	if c == nil {
+		c = d.ConnectionInformation
+	}
+	if c == nil || c.Address == nil {
+		return errSDPAddress
+	}
+	host, _, _ := strings.Cut(c.Address.Address, "/") // TTL of multicast
+	ip, err := netip.ParseAddr(host)
+	if err != nil || ip.IsMulticast() || ip.Zone() != "" {
+		return errSDPAddress
+	}
+	r.addr = netip.AddrPortFrom(ip.Unmap(), uint16(m.MediaName.Port.Value))
+	if ip.IsUnspecified() {
+		r.dir &^= receives
+	}
+	if f := strings.Fields(rtcp); len(f) > 0 && !ip.IsUnspecified() {
+		at := r.addr.Addr()
+		if len(f) == 4 {
+			if at, err = netip.ParseAddr(f[3]); err != nil {
+				return nil
+			}
+		}
+		if n, err := strconv.ParseUint(f[0], 10, 16); err == nil && n > 0 {
+			r.rtcp = netip.AddrPortFrom(at.Unmap(), uint16(n))
+		}
+	}
+	return nil
+}
+
+func directionOf(key string) (direction, bool) {
+	switch strings.ToLower(key) {
+	case "sendrecv":
+		return both, true
+	case "sendonly":
+		return sends, true
+	case "recvonly":
+		return receives, true
+	case "inactive":
+		return inactive, true
+	}
+	return 0, false
+}
+
+func milliseconds(s string) int {
+	n, err := strconv.Atoi(strings.TrimSpace(s))
+	if err != nil || n < 0 || n > 200 {
+		return 0
+	}
+	return n
+}
+
+// frameTime is how much speech we put in a packet for this far end: what it asks for, as long as whole 10 ms fit.
+func (r *remote) frameTime() int {
+	t := r.ptime
+	if t == 0 {
+		t = 20
+	}
+	if r.maxptime >= 10 && t > r.maxptime {
+		t = r.maxptime
+	}
+	if t < 10 || t > 60 || t%10 != 0 {
+		t = 20
+	}
+	return t
+}
+
+// pick chooses the codec to use, by our order of preference.
+func (r *remote) pick(order []media.Codec) offered {
+	for _, c := range order {
+		for _, o := range r.codecs {
+			if o.codec == c {
+				return o
+			}
+		}
+	}
+	return r.codecs[0]
+}
+
+// tidySDP makes the descriptions that real peers send fit for a strict parser: any line ending, a missing last one, missing or
+// misplaced s= and t= lines, lines that do not concern us, media and profiles the parser has never heard of. It returns the tidy
+// text, the original media lines and what identifies the version.
+func tidySDP(body string) (text string, lines []mline, origin string, err error) {
+	if strings.IndexByte(body, 0) >= 0 {
+		return "", nil, "", fmt.Errorf("%w: NUL", errSDPSyntax)
+	}
+	var conn string
+	var attrs, sections strings.Builder
+	seenV := false
+	skip := false
+	for line := range strings.SplitSeq(strings.ReplaceAll(body, "\r", "\n"), "\n") {
+		line = strings.TrimRight(line, " \t")
+		if len(line) < 2 || line[1] != '=' {
+			if line == "" {
+				continue
+			}
+			return "", nil, "", fmt.Errorf("%w: line without type", errSDPSyntax)
+		}
+		value := strings.TrimSpace(line[2:])
+		switch line[0] {
+		case 'v':
+			if value != "0" {
+				return "", nil, "", fmt.Errorf("%w: version", errSDPSyntax)
+			}
+			seenV = true
+		case 'o':
+			f := strings.Fields(value)
+			if len(f) < 3 {
+				return "", nil, "", fmt.Errorf("%w: origin", errSDPSyntax)
+			}
+			origin = f[1] + " " + f[2]
+		case 'c':
+			if f := strings.Fields(value); len(f) != 3 || f[0] != "IN" || f[1] != "IP4" && f[1] != "IP6" {
+				return "", nil, "", fmt.Errorf("%w: connection", errSDPSyntax)
+			}
+			if len(lines) == 0 {
+				conn = value
+			} else if !skip {
+				sections.WriteString("c=" + value + "\r\n")
+			}
+		case 'm':
+			f := strings.Fields(value)
+			if len(f) < 4 || len(lines) == 16 {
+				return "", nil, "", fmt.Errorf("%w: media line", errSDPSyntax)
+			}
+			m := mline{kind: f[0], proto: f[2], format: f[3]}
+			lines = append(lines, m)
+			port, _, _ := strings.Cut(f[1], "/")
+			if n, err := strconv.ParseUint(port, 10, 16); err != nil {
+				return "", nil, "", fmt.Errorf("%w: port", errSDPSyntax)
+			} else if skip = m.kind != "audio" || !strings.HasPrefix(m.proto, "RTP/"); skip {
+				sections.WriteString("m=application 0 TCP x\r\n")
+			} else {
+				sections.WriteString("m=audio " + strconv.FormatUint(n, 10) + " RTP/AVP " + strings.Join(f[3:], " ") + "\r\n")
+			}
+		case 'a':
+			if len(lines) == 0 {
+				attrs.WriteString("a=" + value + "\r\n")
+			} else if !skip {
+				sections.WriteString("a=" + value + "\r\n")
+			}
+		}
+	}
+	if !seenV || origin == "" {
+		return "", nil, "", fmt.Errorf("%w: no version or origin", errSDPSyntax)
+	}
+	var b strings.Builder
+	b.WriteString("v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\n")
+	if conn != "" {
+		b.WriteString("c=" + conn + "\r\n")
+	}
+	b.WriteString("t=0 0\r\n" + attrs.String() + sections.String())
+	return b.String(), lines, origin, nil
+}
+
+// local is our side of a session: it writes offers and answers and counts their version.
+type local struct {
+	id, version uint64
+	last        string // what was sent last, without its o= line
+}
+
+// stream is what we say of our audio.
+type stream struct {
+	addr   netip.Addr
+	port   int
+	codecs []offered // one in an answer
+	events uint8
+	dir    direction
+	mux    bool
+}
+
+// offer describes our audio. The version rises when it differs from what was sent before (RFC 3264 8).
+func (l *local) offer(s stream) []byte {
+	return l.write(s, []mline{{kind: "audio", proto: "RTP/AVP"}}, 0)
+}
+
+// answer describes our audio in its place among the far end's media lines and refuses the others with port 0.
+func (l *local) answer(r *remote, s stream) []byte { return l.write(s, r.lines, r.audio) }
+
+func (l *local) write(s stream, lines []mline, audio int) []byte {
+	family := "IP4"
+	if s.addr.Is6() {
+		family = "IP6"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "s=-\r\nc=IN %s %s\r\nt=0 0\r\n", family, s.addr)
+	for i, m := range lines {
+		if i != audio {
+			fmt.Fprintf(&b, "m=%s 0 %s %s\r\n", m.kind, m.proto, m.format)
+			continue
+		}
+		fmt.Fprintf(&b, "m=audio %d %s", s.port, m.proto)
+		for _, c := range s.codecs {
+			fmt.Fprintf(&b, " %d", c.pt)
+		}
+		if s.events != 0 {
+			fmt.Fprintf(&b, " %d", s.events)
+		}
+		b.WriteString("\r\n")
+		for _, c := range s.codecs {
+			fmt.Fprintf(&b, "a=rtpmap:%d %s/8000\r\n", c.pt, c.codec)
+		}
+		if s.events != 0 {
+			fmt.Fprintf(&b, "a=rtpmap:%d telephone-event/8000\r\na=fmtp:%d 0-15\r\n", s.events, s.events)
+		}
+		fmt.Fprintf(&b, "a=ptime:20\r\n")
+		if s.mux {
+			b.WriteString("a=rtcp-mux\r\n")
+		}
+		fmt.Fprintf(&b, "a=%s\r\n", s.dir)
+	}
+	content := b.String()
+	if l.last != "" && l.last != content {
+		l.version++
+	}
+	l.last = content
+	return fmt.Appendf(nil, "v=0\r\no=- %d %d IN %s %s\r\n%s", l.id, l.version, family, s.addr, content)
+}
