@@ -195,6 +195,16 @@ func (b *Base) ByCategory(key int) []Item {
 	return nil
 }
 
+// Category finds a category by its ID, with the items that may be offered now; false when there are none.
+func (b *Base) Category(id string) (Category, bool) {
+	for _, c := range b.Categories() {
+		if c.ID == id {
+			return c, true
+		}
+	}
+	return Category{}, false
+}
+
 // Get finds an item by its ID, also one that may not be offered now: ask Valid.
 func (b *Base) Get(id string) (Item, bool) {
 	for _, it := range b.items {
