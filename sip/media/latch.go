@@ -46,7 +46,7 @@ var (
 
 const (
 	relearnTicks = 250 // 5 s of silence from the locked source before its host may move to another port
-	contestTicks = 50  // 1 s of silence within the window before anyone may contest
+	contestTicks = 50  // 1 s of silence within the window before one that fits as well may contest
 	rivalTicks   = 25  // a better source heard this recently keeps a worse one out
 )
 
@@ -88,7 +88,7 @@ func (l *latch) admits(from netip.AddrPort, ssrc uint32, seq uint16, tick int64)
 		silent := tick - l.heard
 		switch {
 		case open && rank < l.rank:
-		case open && silent > contestTicks:
+		case open && silent > contestTicks && rank <= max(l.rank, rankNear):
 		case silent > relearnTicks && (rank == rankSDP || from.Addr() == l.locked.Addr()):
 		default:
 			return false, false
