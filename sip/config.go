@@ -59,6 +59,8 @@ type Config struct {
 	Limits Limits
 	Now    func() time.Time // wall clock of Info, End and traces; time.Now if nil
 	Log    *slog.Logger     // slog.Default if nil
+
+	t1 time.Duration // T1 of RFC 3261, 500 ms if zero; for tests
 }
 
 // Account is a user who may register. HA1 is the hash of user:realm:password in hexadecimal, by either algorithm; an empty one is
@@ -95,6 +97,7 @@ func (c Config) withDefaults() Config {
 	set(&c.MinSE, 90*time.Second)
 	c.SessionExpires = max(c.SessionExpires, c.MinSE)
 	set(&c.MaxCall, 4*time.Hour)
+	set(&c.t1, 500*time.Millisecond)
 	if c.MaxContacts <= 0 {
 		c.MaxContacts = 4
 	}

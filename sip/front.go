@@ -38,7 +38,7 @@ type lateCancel struct {
 	met bool
 }
 
-// maxLate bounds the CANCELs that wait.
+// maxLate bounds the CANCELs that wait, and the INVITEs whose goroutine has not run.
 const maxLate = 10_000
 
 // front is called by the library for every parsed message, one at a time per socket.
@@ -50,6 +50,7 @@ func (s *Server) front(msg gosip.Message) {
 		}
 		switch req.Method {
 		case gosip.INVITE:
+			s.arrives(req)
 			s.giveTag(req)
 			s.announce(req)
 		case gosip.CANCEL:
@@ -103,6 +104,26 @@ func (s *Server) opens(req *gosip.Request) bool {
 	return ok && hmac.Equal([]byte(own), []byte(tag))
 }
 
+// arrives notes an INVITE that opens a call, so that its CANCEL is known to have something to cancel however late the INVITE's
+// goroutine runs.
+func (s *Server) arrives(req *gosip.Request) {
+	if to := req.To(); to == nil || to.Params.Has("tag") {
+		return
+	}
+	b, ok := branchOf(req)
+	if !ok {
+		return
+	}
+	e := &s.early
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if c := e.cancels[b]; c != nil {
+		c.met = true
+	} else if len(e.coming) < maxLate {
+		e.coming[b] = time.Now()
+	}
+}
+
 // cancelled notes a CANCEL. A call that is ringing learns it here, before the library can answer anything.
 func (s *Server) cancelled(req *gosip.Request) {
 	b, ok := branchOf(req)
@@ -112,8 +133,9 @@ func (s *Server) cancelled(req *gosip.Request) {
 	e := &s.early
 	e.mu.Lock()
 	l := e.calls[b]
+	_, here := e.coming[b]
 	if e.cancels[b] == nil && len(e.cancels) < maxLate {
-		e.cancels[b] = &lateCancel{at: time.Now(), met: l != nil}
+		e.cancels[b] = &lateCancel{at: time.Now(), met: here || l != nil}
 	}
 	e.mu.Unlock()
 	if l != nil {
@@ -126,6 +148,7 @@ func (s *Server) enters(b branch, l *leg) bool {
 	e := &s.early
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	delete(e.coming, b)
 	if c := e.cancels[b]; c != nil {
 		c.met = true
 		return false

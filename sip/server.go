@@ -36,10 +36,11 @@ type Server struct {
 	registrar *registrar
 	auth      *authority
 
-	t1 time.Duration // T1 of RFC 3261; tests shorten it
+	t1 time.Duration // T1 of RFC 3261
 
 	early struct { // INVITEs without final response, for CANCEL
 		mu      sync.Mutex
+		coming  map[branch]time.Time // seen by front, not entered yet
 		calls   map[branch]*leg
 		cancels map[branch]*lateCancel
 	}
@@ -70,7 +71,7 @@ func New(cfg Config, engine *media.Engine) (*Server, error) {
 		gosip.UDPMTUSize = 65535 // trap 7: bigger messages than 1300 bytes would never be sent
 		gosip.SetDefaultLogger(slog.New(newSampled(cfg.Log.Handler())))
 	})
-	s := &Server{cfg: cfg, engine: engine, log: cfg.Log, t1: 500 * time.Millisecond}
+	s := &Server{cfg: cfg, engine: engine, log: cfg.Log, t1: cfg.t1}
 	if _, err := rand.Read(s.secret[:]); err != nil {
 		return nil, fmt.Errorf("read random: %w", err)
 	}
@@ -79,7 +80,7 @@ func New(cfg Config, engine *media.Engine) (*Server, error) {
 		trusted = append(trusted, t.Addrs...)
 	}
 	s.guard = newGuard(cfg.Limits, trusted)
-	s.early.calls, s.early.cancels = map[branch]*leg{}, map[branch]*lateCancel{}
+	s.early.coming, s.early.calls, s.early.cancels = map[branch]time.Time{}, map[branch]*leg{}, map[branch]*lateCancel{}
 	s.dialogs, s.dialling, s.requests = map[dialogID]*leg{}, map[dialogID]*leg{}, map[requestID]heard{}
 	s.auth = newAuthority(cfg)
 	s.registrar = newRegistrar(s)
@@ -290,8 +291,13 @@ func (s *Server) sweep(ctx context.Context) {
 			}
 			s.mu.Unlock()
 			s.early.mu.Lock()
+			for b, at := range s.early.coming {
+				if now.Sub(at) > 5*time.Second {
+					delete(s.early.coming, b)
+				}
+			}
 			for b, c := range s.early.cancels {
-				if now.Sub(c.at) > 2*time.Second {
+				if now.Sub(c.at) > 5*time.Second {
 					delete(s.early.cancels, b)
 				}
 			}
