@@ -31,6 +31,7 @@ func TestVectors(t *testing.T) {
 		{Money(1205), "n.12 u.yuan minute.05"}, {Money(200), "u.yuan2"}, {Money(1250), "n.12 u.yuan n.5 u.jiao"},
 		{Digits("110"), "d.1 d.1 d.0"}, {Digits("13800138000"), "d.1 d.3 d.8 pause d.0 d.0 d.1 d.3 pause d.8 d.0 d.0 d.0"},
 		{Digits("46110110"), "d.4 d.6 d.1 d.1 pause d.0 d.1 d.1 d.0"}, {Digits("20261123-00017"), "d.2 d.0 d.2 d.6 pause d.1 d.1 d.2 d.3 pause d.0 d.0 d.0 d.1 d.7"},
+		{Digits("民2026-1123-0001"), "d.2 d.0 d.2 d.6 pause d.1 d.1 d.2 d.3 pause d.0 d.0 d.0 d.1"}, // as tickets are numbered
 		{Digits(""), ""}, {Digits("无"), ""},
 	} {
 		if diff := cmp.Diff(strings.Fields(v.want), v.got, cmp.Transformer("empty", func(s []string) string { return strings.Join(s, " ") })); diff != "" {
