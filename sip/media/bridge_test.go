@@ -10,6 +10,7 @@ import (
 )
 
 func TestBridgedPartiesHearEachOther(t *testing.T) {
+	t.Parallel()
 	for name, codecs := range map[string][2]media.Codec{
 		"A-law both":      {media.PCMA, media.PCMA},
 		"µ-law both":      {media.PCMU, media.PCMU},
@@ -40,6 +41,7 @@ func TestBridgedPartiesHearEachOther(t *testing.T) {
 
 // Same codec: what is heard is what was said, bit for bit.
 func TestSameCodecBridgeCopiesThePayload(t *testing.T) {
+	t.Parallel()
 	e := newEngine(t)
 	a, alice := dial(t, e, mediatest.Phone{})
 	b, bob := dial(t, e, mediatest.Phone{})
@@ -72,6 +74,7 @@ func contains(in, part []int16) bool {
 }
 
 func TestThreeLegsAreAConference(t *testing.T) {
+	t.Parallel()
 	e := newEngine(t)
 	a, alice := dial(t, e, mediatest.Phone{})
 	b, bob := dial(t, e, mediatest.Phone{Codec: media.PCMU})
@@ -89,6 +92,7 @@ func TestThreeLegsAreAConference(t *testing.T) {
 }
 
 func TestSupervisorHearsBothAndIsHeardByNobody(t *testing.T) {
+	t.Parallel()
 	e := newEngine(t)
 	a, alice := dial(t, e, mediatest.Phone{})
 	b, bob := dial(t, e, mediatest.Phone{})
@@ -118,6 +122,7 @@ func TestSupervisorHearsBothAndIsHeardByNobody(t *testing.T) {
 }
 
 func TestPromptComesBeforeTheOtherParty(t *testing.T) {
+	t.Parallel()
 	e := newEngine(t)
 	a, alice := dial(t, e, mediatest.Phone{})
 	b, bob := dial(t, e, mediatest.Phone{})
@@ -131,6 +136,7 @@ func TestPromptComesBeforeTheOtherParty(t *testing.T) {
 }
 
 func TestConnectRefusesClosedLegsAndItself(t *testing.T) {
+	t.Parallel()
 	e := newEngine(t)
 	a, _ := dial(t, e, mediatest.Phone{})
 	b, _ := dial(t, e, mediatest.Phone{})

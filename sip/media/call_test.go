@@ -79,6 +79,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 }
 
 func TestFarEndHearsAPromptWhole(t *testing.T) {
+	t.Parallel()
 	e := newEngine(t)
 	for _, codec := range []media.Codec{media.PCMA, media.PCMU} {
 		leg, peer := dial(t, e, mediatest.Phone{Codec: codec})
@@ -108,6 +109,7 @@ func TestFarEndHearsAPromptWhole(t *testing.T) {
 }
 
 func TestSenderNeverStops(t *testing.T) {
+	t.Parallel()
 	leg, peer := dial(t, newEngine(t), mediatest.Phone{})
 	check(t, peer.WaitSilence(patience))
 	n := peer.Arrivals().Packets
@@ -118,6 +120,7 @@ func TestSenderNeverStops(t *testing.T) {
 }
 
 func TestBargeInStopsThePrompt(t *testing.T) {
+	t.Parallel()
 	leg, peer := dial(t, newEngine(t), mediatest.Phone{})
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -143,6 +146,7 @@ func TestBargeInStopsThePrompt(t *testing.T) {
 }
 
 func TestPlayOnAClosedLegReturnsErrClosed(t *testing.T) {
+	t.Parallel()
 	e := newEngine(t)
 	leg, peer := dial(t, e, mediatest.Phone{})
 	done := make(chan error, 1)
@@ -165,6 +169,7 @@ func TestPlayOnAClosedLegReturnsErrClosed(t *testing.T) {
 }
 
 func TestEngineCloseEndsLegsAndPlays(t *testing.T) {
+	t.Parallel()
 	e := newEngine(t)
 	leg, peer := dial(t, e, mediatest.Phone{})
 	done := make(chan error, 1)
@@ -180,6 +185,7 @@ func TestEngineCloseEndsLegsAndPlays(t *testing.T) {
 }
 
 func TestMusicPlaysWhenNothingElseDoes(t *testing.T) {
+	t.Parallel()
 	leg, peer := dial(t, newEngine(t), mediatest.Phone{})
 	stop := leg.Loop(media.Tone([]float64{300}, 500*time.Millisecond))
 	check(t, peer.WaitTone(300, patience))
@@ -199,6 +205,7 @@ func TestMusicPlaysWhenNothingElseDoes(t *testing.T) {
 }
 
 func TestHoldStopsOurSenderAndItsResumeIsMarked(t *testing.T) {
+	t.Parallel()
 	leg, peer := dial(t, newEngine(t), mediatest.Phone{})
 	check(t, peer.WaitSilence(patience))
 	p := params(peer, media.PCMA)
@@ -223,6 +230,7 @@ func TestHoldStopsOurSenderAndItsResumeIsMarked(t *testing.T) {
 }
 
 func TestLongPacketTimeIsHonoured(t *testing.T) {
+	t.Parallel()
 	leg, peer := dial(t, newEngine(t), mediatest.Phone{}, func(p *media.Params) { p.Ptime = 60 * time.Millisecond })
 	go leg.Play(context.Background(), media.Tone([]float64{700}, 5*time.Second))
 	check(t, peer.WaitTone(700, patience))
@@ -237,6 +245,7 @@ func TestLongPacketTimeIsHonoured(t *testing.T) {
 }
 
 func TestIPv6Call(t *testing.T) {
+	t.Parallel()
 	ip := netip.MustParseAddr("::1")
 	e := newEngine(t, func(c *media.Config) { c.IP = ip })
 	peer := mediatest.NewPeer(t, mediatest.Phone{IP: "::1"})
@@ -254,6 +263,7 @@ func TestIPv6Call(t *testing.T) {
 
 // One socket bound to :: serves both families.
 func TestDualStackSocketServesIPv4(t *testing.T) {
+	t.Parallel()
 	e := newEngine(t, func(c *media.Config) { c.IP = netip.IPv6Unspecified() })
 	leg, peer := dial(t, e, mediatest.Phone{})
 	peer.Tone(600)
@@ -283,6 +293,7 @@ func waitTap(t testing.TB, tap *media.Tap, freq float64) {
 }
 
 func TestPortsComeFromTheRangeAndRest(t *testing.T) {
+	t.Parallel()
 	e := newEngine(t, func(c *media.Config) { c.PortLow, c.PortHigh, c.Quarantine = 31000, 31009, time.Second })
 	var legs []*media.Leg
 	for {
@@ -314,6 +325,7 @@ func TestPortsComeFromTheRangeAndRest(t *testing.T) {
 }
 
 func TestConfigIsChecked(t *testing.T) {
+	t.Parallel()
 	for name, cfg := range map[string]media.Config{
 		"slot":   {Slot: 3 * time.Millisecond},
 		"range":  {PortLow: 40000, PortHigh: 30000},

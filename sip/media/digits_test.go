@@ -39,6 +39,7 @@ func keysOf(t testing.TB, l *media.Leg, want string) []media.Digit {
 }
 
 func TestEveryKeyPressIsReportedOnce(t *testing.T) {
+	t.Parallel()
 	leg, peer := dial(t, newEngine(t), mediatest.Phone{})
 	peer.Tone(440) // voice before, between and after
 	peer.Press("0123456789*#ABCD", false)
@@ -51,18 +52,21 @@ func TestEveryKeyPressIsReportedOnce(t *testing.T) {
 
 // sipp's captures begin an event with duration 0; engines that ignore such events see no digit at all.
 func TestEventThatBeginsWithDurationZero(t *testing.T) {
+	t.Parallel()
 	leg, peer := dial(t, newEngine(t), mediatest.Phone{})
 	peer.Press("1590", true)
 	keysOf(t, leg, "1590")
 }
 
 func TestSameKeyTwiceIsTwoDigits(t *testing.T) {
+	t.Parallel()
 	leg, peer := dial(t, newEngine(t), mediatest.Phone{})
 	peer.Press("7777", false)
 	keysOf(t, leg, "7777")
 }
 
 func TestDigitsSurviveLostEventPackets(t *testing.T) {
+	t.Parallel()
 	for name, drop := range map[string]func(n int) bool{
 		"the beginning":      func(n int) bool { return n%7 < 4 },
 		"the end":            func(n int) bool { return n%7 >= 4 },
@@ -82,6 +86,7 @@ func TestDigitsSurviveLostEventPackets(t *testing.T) {
 }
 
 func TestDigitsSurviveABadNetwork(t *testing.T) {
+	t.Parallel()
 	e := newEngine(t)
 	peer := mediatest.NewPeer(t, mediatest.Phone{})
 	leg, err := e.Open()
@@ -102,6 +107,7 @@ func TestDigitsSurviveABadNetwork(t *testing.T) {
 }
 
 func TestInfoDigitsAreTaken(t *testing.T) {
+	t.Parallel()
 	leg, _ := dial(t, newEngine(t), mediatest.Phone{})
 	for _, k := range "12a#" {
 		if !leg.PushDigit(k) {
@@ -120,6 +126,7 @@ func TestInfoDigitsAreTaken(t *testing.T) {
 
 // Many phones send a digit as event and as INFO.
 func TestFirstSourceOfDigitsWins(t *testing.T) {
+	t.Parallel()
 	leg, peer := dial(t, newEngine(t), mediatest.Phone{})
 	peer.Press("1", false)
 	keysOf(t, leg, "1")
@@ -136,6 +143,7 @@ func TestFirstSourceOfDigitsWins(t *testing.T) {
 }
 
 func TestKeysAreSentAsEvents(t *testing.T) {
+	t.Parallel()
 	leg, peer := dial(t, newEngine(t), mediatest.Phone{})
 	go leg.Play(context.Background(), media.Tone([]float64{440}, time.Minute))
 	check(t, peer.WaitTone(440, patience))
@@ -167,6 +175,7 @@ func TestKeysAreSentAsEvents(t *testing.T) {
 }
 
 func TestKeysAreTonesWithoutEvents(t *testing.T) {
+	t.Parallel()
 	e := newEngine(t)
 	none := func(p *media.Params) { p.DTMF = 0 }
 	leg, peer := dial(t, e, mediatest.Phone{}, none)
@@ -176,6 +185,7 @@ func TestKeysAreTonesWithoutEvents(t *testing.T) {
 
 // A far end without telephone events sends tones, and our detector hears them after two coders and a jitter buffer.
 func TestTonesAreDigitsWithoutEvents(t *testing.T) {
+	t.Parallel()
 	e := newEngine(t)
 	none := func(p *media.Params) { p.DTMF = 0 }
 	leg, peer := dial(t, e, mediatest.Phone{Codec: media.PCMU}, none)

@@ -15,6 +15,7 @@ import (
 var nowhere = netip.MustParseAddrPort("127.0.0.9:9")
 
 func TestSourceBehindANATIsLearnt(t *testing.T) {
+	t.Parallel()
 	leg, peer := dial(t, newEngine(t), mediatest.Phone{}, func(p *media.Params) { p.Remote = nowhere })
 	check(t, peer.WaitSilence(patience)) // it hears us, so we send to where it sends from
 	if !leg.Heard() {
@@ -23,6 +24,7 @@ func TestSourceBehindANATIsLearnt(t *testing.T) {
 }
 
 func TestAttackerOnAnotherAddressCannotStealACall(t *testing.T) {
+	t.Parallel()
 	for name, change := range map[string]func(*media.Params){
 		"peer at its SDP address": func(*media.Params) {},
 		"peer behind a NAT":       func(p *media.Params) { p.Remote = nowhere },
@@ -60,6 +62,7 @@ func TestAttackerOnAnotherAddressCannotStealACall(t *testing.T) {
 // Who knows the SSRC and the sequence, and shares the address, is stopped by nothing but SRTP; who does not know them
 // is.
 func TestForeignSSRCFromThePeersAddressIsDropped(t *testing.T) {
+	t.Parallel()
 	leg, peer := dial(t, newEngine(t), mediatest.Phone{})
 	peer.Tone(440)
 	tap := leg.Tap()
@@ -76,6 +79,7 @@ func TestForeignSSRCFromThePeersAddressIsDropped(t *testing.T) {
 
 // The attacker comes first, in the window in which sources are learnt: the address that was agreed still wins.
 func TestAgreedAddressBeatsAnEarlierSource(t *testing.T) {
+	t.Parallel()
 	e := newEngine(t)
 	leg, err := e.Open()
 	check(t, err)
@@ -97,6 +101,7 @@ func TestAgreedAddressBeatsAnEarlierSource(t *testing.T) {
 }
 
 func TestStrictLegBelievesOnlyTheAgreedHost(t *testing.T) {
+	t.Parallel()
 	e := newEngine(t)
 	peer := mediatest.NewPeer(t, mediatest.Phone{})
 	leg, err := e.Open()
@@ -123,6 +128,7 @@ func TestStrictLegBelievesOnlyTheAgreedHost(t *testing.T) {
 }
 
 func TestNewAddressIsFollowedAfterRenegotiation(t *testing.T) {
+	t.Parallel()
 	leg, peer := dial(t, newEngine(t), mediatest.Phone{})
 	check(t, peer.WaitSilence(patience))
 	moved := mediatest.NewPeer(t, mediatest.Phone{IP: "127.0.0.3"})
@@ -135,6 +141,7 @@ func TestNewAddressIsFollowedAfterRenegotiation(t *testing.T) {
 
 // A NAT that gives the peer another port in the middle of a call.
 func TestSilentPeerMayMoveToAnotherPort(t *testing.T) {
+	t.Parallel()
 	e := newEngine(t)
 	leg, peer := dial(t, e, mediatest.Phone{})
 	check(t, peer.WaitSilence(patience))
@@ -147,6 +154,7 @@ func TestSilentPeerMayMoveToAnotherPort(t *testing.T) {
 }
 
 func TestRubbishDoesNotDisturb(t *testing.T) {
+	t.Parallel()
 	leg, peer := dial(t, newEngine(t), mediatest.Phone{})
 	peer.Tone(440)
 	tap := leg.Tap()

@@ -242,7 +242,7 @@ func (l *Leg) frame(tick int64) {
 
 	// What we say.
 	said := &sc.said
-	l.speak(said, sc)
+	over := l.speak(said, sc)
 	l.transmit(said, tick)
 
 	if r := l.rec.Load(); r != nil {
@@ -250,6 +250,9 @@ func (l *Leg) frame(tick int64) {
 		if r.push(tick, sc.heardPCM(), &sc.saidPCM) {
 			l.rec.CompareAndSwap(r, nil)
 		}
+	}
+	if over != nil { // only now: its last frame is sent and recorded
+		over.finish()
 	}
 	l.control(tick)
 	l.watch(tick)
@@ -286,24 +289,25 @@ func (l *Leg) apply(s *setup, tick int64) {
 }
 
 // speak decides what is sent in this frame: a prompt comes before the other party, the other party before
-// music, and silence fills the rest, because a sender that stops loses its NAT binding and looks dead.
-func (l *Leg) speak(f *frame, sc *scratch) {
+// music, and silence fills the rest, because a sender that stops loses its NAT binding and looks dead. It returns a prompt that is over with this frame.
+func (l *Leg) speak(f *frame, sc *scratch) (over *playback) {
 	c := l.cur.Codec
 	if p := l.play.Load(); p != nil && p.next(f, c) {
 		if p.over() {
 			l.play.CompareAndSwap(p, nil)
-			p.finish()
+			return p
 		}
-		return
+		return nil
 	}
 	if pipes := l.ins.Load(); pipes != nil && len(*pipes) > 0 {
 		mix(f, *pipes, c, sc)
-		return
+		return nil
 	}
 	if m := l.loop.Load(); m != nil && m.next(f, c) {
-		return
+		return nil
 	}
 	f.hush(c)
+	return nil
 }
 
 // watch looks after the time-out.

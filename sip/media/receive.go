@@ -30,6 +30,7 @@ type inbound struct {
 
 	// Sequence statistics of RFC 3550 appendix A.
 	highest       uint16
+	seen          uint64 // bit n: highest − n has come
 	cycles        uint32
 	base          uint32
 	bad           uint32 // sequence number that would confirm a jump
@@ -37,7 +38,6 @@ type inbound struct {
 	expectedPrior uint32
 	receivedPrior uint32
 	lostBefore    uint64 // of earlier streams of this leg
-	gotBefore     uint64
 	transit       uint32
 	timed         bool
 	jitter16      uint32 // jitter in 1/16 sample
@@ -158,10 +158,7 @@ func (l *Leg) restart(pool *packetPool) {
 
 // forget ends the statistics of a stream.
 func (in *inbound) forget() {
-	if in.known {
-		in.lostBefore += in.lostNow()
-		in.gotBefore += uint64(in.received)
-	}
+	in.lostBefore += in.lostNow()
 	in.known = false
 }
 
@@ -203,6 +200,10 @@ func (l *Leg) sort(p *packet, pkt *rtp.Packet, tick int64) bool {
 		return false
 	case seqRestart:
 		l.jitter.reset()
+	case seqTwice:
+		l.now.Duplicate++
+		pool.put(p)
+		return false
 	}
 	return l.deliver(p, pkt.Marker, tick)
 }
@@ -237,6 +238,7 @@ func (in *inbound) begin(ssrc uint32, seq uint16) {
 	in.known, in.ssrc = true, ssrc
 	in.highest, in.base, in.cycles, in.bad = seq, uint32(seq), 0, noBad
 	in.received, in.expectedPrior, in.receivedPrior = 0, 0, 0
+	in.seen = 0
 	in.timed = false
 }
 
@@ -246,26 +248,37 @@ const (
 	seqGood    seqVerdict = iota
 	seqJump               // far from what we have: dropped until the next one confirms it
 	seqRestart            // confirmed: the sender has started anew
+	seqTwice              // had it already
 )
 
-// count is update_seq of RFC 3550 appendix A.1.
+// count is update_seq of RFC 3550 appendix A.1, but a packet that comes twice counts once: otherwise doubled packets
+// would hide lost ones.
 func (in *inbound) count(seq uint16) seqVerdict {
 	switch delta := seq - in.highest; {
-	case delta < maxDropout:
+	case delta == 0 && in.seen == 0: // the first
+		in.seen = 1
+	case delta > 0 && delta < maxDropout:
 		if seq < in.highest {
 			in.cycles += 1 << 16
 		}
 		in.highest = seq
-	case delta <= 1<<16-maxMisorder: // neither a small step forward nor a small one back
+		in.seen = in.seen<<min(delta, 64) | 1
+	case delta >= maxDropout && delta <= 1<<16-maxMisorder: // neither a small step forward nor a small one back
 		if uint32(seq) != in.bad {
 			in.bad = uint32(seq + 1)
 			return seqJump
 		}
 		in.lostBefore += in.lostNow()
-		in.gotBefore += uint64(in.received)
 		in.begin(in.ssrc, seq)
-		in.received++
+		in.received, in.seen = 1, 1
 		return seqRestart
+	default:
+		if back := -delta; back < 64 {
+			if in.seen&(1<<back) != 0 {
+				return seqTwice
+			}
+			in.seen |= 1 << back
+		}
 	}
 	in.received++
 	return seqGood
