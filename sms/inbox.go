@@ -70,7 +70,7 @@ func (b *Inbox) Receive(ctx context.Context, in Inbound) (id string, fresh bool,
 	in.ID, in.ReceivedAt = storage.NewID(), b.now().UTC().Truncate(time.Millisecond)
 	in.SentAt = in.SentAt.Truncate(time.Millisecond)
 	box := b.Vault.For("sms.phone")
-	hash := box.Hash(from)
+	hash := b.Vault.Hash(from)
 	in.Digest = in.digest(hash)
 	keys := b.dedupeKeys(in, hash)
 	err = b.DB.Update(ctx, func(tx *storage.Tx) error {
@@ -295,13 +295,12 @@ func (b *Inbox) List(tx *storage.Tx, from, to time.Time, limit int) ([]Inbound, 
 // Of returns the replies of one number, newest first, at most limit.
 func (b *Inbox) Of(tx *storage.Tx, p contact.Phone, limit int) ([]Inbound, error) {
 	return storage.All(tx, b.scan, `SELECT `+inboundColumns+` FROM sms_inbound WHERE phone_hash = $1 ORDER BY received_at DESC, id DESC LIMIT $2`,
-		b.Vault.For("sms.phone").Hash(p.Clear()), limit)
+		b.Vault.HashPhone(p), limit)
 }
 
 // Verify compares every stored reply with what the audit chain says came in, and names the first one that was changed,
 // removed or put in. The chain itself is audit.Verify's business.
 func (b *Inbox) Verify(ctx context.Context) (checked int, err error) {
-	box := b.Vault.For("sms.phone")
 	err = b.DB.View(ctx, func(tx *storage.Tx) error {
 		events, err := audit.Stream(tx, "sms/inbound")
 		if err != nil {
@@ -319,7 +318,7 @@ func (b *Inbox) Verify(ctx context.Context) (checked int, err error) {
 			} else if err != nil {
 				return err
 			}
-			if in.digest(box.Hash(in.sender())) != p.Digest {
+			if in.digest(b.Vault.Hash(in.sender())) != p.Digest {
 				return fmt.Errorf("reply %s was changed after it was received (event %d)", p.ID, e.Seq)
 			}
 			seen[p.ID] = true

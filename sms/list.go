@@ -38,7 +38,7 @@ func (f Filter) where(o *Outbox) (string, []any) {
 		add("state = #", string(f.State))
 	}
 	if !f.Phone.IsZero() {
-		add("phone_hash = #", o.Vault.For("sms.phone").Hash(f.Phone.Clear()))
+		add("phone_hash = #", o.Vault.HashPhone(f.Phone))
 	}
 	if !f.Since.IsZero() {
 		add("created_at >= #", storage.At(f.Since))

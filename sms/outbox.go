@@ -170,7 +170,7 @@ func (o *Outbox) Queue(tx *storage.Tx, m Message) (id string, queued bool, err e
 	id = storage.NewID()
 	n, err := tx.Exec(`INSERT INTO sms (id, key, campaign, priority, anytime, phone_hash, phone, body, segments, state, due, not_after, carrier, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'queued', $10, $11, $12, $13) ON CONFLICT (key) DO NOTHING`,
-		id, m.Key, m.Campaign, m.Priority, m.Anytime, box.Hash(m.Phone.Clear()), box.Seal(m.Phone.Clear()), body, size.Segments,
+		id, m.Key, m.Campaign, m.Priority, m.Anytime, o.Vault.HashPhone(m.Phone), box.Seal(m.Phone.Clear()), body, size.Segments,
 		storage.At(due), storage.At(notAfter), m.Carrier, storage.At(now))
 	if err != nil {
 		return "", false, fmt.Errorf("queue text for %s: %w", m.Phone, err)

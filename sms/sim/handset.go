@@ -27,7 +27,7 @@ func (c *Carrier) Handset(ctx context.Context, p contact.Phone) ([]Entry, error)
 	var out []Entry
 	err := c.DB.View(ctx, func(tx *storage.Tx) (err error) {
 		out, err = storage.All(tx, c.scanEntry, `SELECT id, phone, FALSE, body, state, accepted_at AS at FROM sim_text WHERE phone_hash = $1
-			UNION ALL SELECT id, phone, TRUE, body, '', at FROM sim_reply WHERE phone_hash = $1 ORDER BY at, id`, c.box().Hash(p.Clear()))
+			UNION ALL SELECT id, phone, TRUE, body, '', at FROM sim_reply WHERE phone_hash = $1 ORDER BY at, id`, c.Vault.HashPhone(p))
 		return err
 	})
 	if err != nil {
@@ -82,7 +82,7 @@ func (c *Carrier) Reply(ctx context.Context, p contact.Phone, body string) (id s
 			return err
 		}
 		_, err = tx.Exec(`INSERT INTO sim_reply (id, phone_hash, phone, body, at, due) VALUES ($1, $2, $3, $4, $5, $6)`,
-			id, c.box().Hash(p.Clear()), c.box().Seal(p.Clear()), body, storage.At(now), storage.At(now.Add(s.ReplyDelay)))
+			id, c.Vault.HashPhone(p), c.box().Seal(p.Clear()), body, storage.At(now), storage.At(now.Add(s.ReplyDelay)))
 		return err
 	})
 	if err != nil {

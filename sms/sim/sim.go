@@ -147,7 +147,7 @@ func (c *Carrier) Send(ctx context.Context, m sms.Message) (sms.Sent, error) {
 		deliver := now.Add(s.DeliveryDelay)
 		if _, err := tx.Exec(`INSERT INTO sim_text (id, message_id, phone_hash, phone, body, segments, state, code, accepted_at, deliver_at)
 			VALUES ($1, $2, $3, $4, $5, $6, 'accepted', $7, $8, $9)`,
-			id, m.ID, c.box().Hash(m.Phone.Clear()), c.box().Seal(m.Phone.Clear()), m.Body, sms.Measure(m.Body).Segments, fate,
+			id, m.ID, c.Vault.HashPhone(m.Phone), c.box().Seal(m.Phone.Clear()), m.Body, sms.Measure(m.Body).Segments, fate,
 			storage.At(now), storage.At(deliver)); err != nil {
 			return err
 		}
