@@ -1,0 +1,160 @@
+package ticket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"lianxin/storage"
+)
+
+// Sweep does what is due by now on all tickets: announces each point of each clock once, ends suspensions at their
+// approved end, opens ratings that nobody opened, archives, announces overdue call-backs, and raises alerts again that
+// nobody acknowledged. What was missed while the program was down is made up for at the next sweep, and several programs
+// may sweep the same database: every step is taken in a transaction that checks it anew. It returns the notices it raised
+// and the errors it met; one ticket's error does not stop the others.
+func (o *Office) Sweep(ctx context.Context, db *storage.DB, now time.Time) ([]Notice, error) {
+	s := sweep{o: o, ctx: ctx, db: db, now: ms(now)}
+	at := storage.At(s.now)
+	s.each("clocks", `SELECT DISTINCT ticket_id FROM ticket_clock WHERE next_at <= $1 AND ticket_id > $2 ORDER BY ticket_id LIMIT 200`, []any{at}, s.clocks)
+	s.each("suspensions", `SELECT DISTINCT ticket_id FROM ticket_clock WHERE kind = 'suspend' AND state = 'running' AND due_at <= $1 AND ticket_id > $2 ORDER BY ticket_id LIMIT 200`, []any{at}, s.wake)
+	s.each("ratings", `SELECT id FROM ticket WHERE state IN ('REPLIED', 'ANSWERED') AND id > $1 ORDER BY id LIMIT 200`, nil, s.rating)
+	s.each("archive", `SELECT id FROM ticket WHERE state = 'CLOSED' AND closed_at <= $1 AND id > $2 ORDER BY id LIMIT 200`, []any{storage.At(s.now.AddDate(0, 0, -1))}, s.archive)
+	s.each("call-backs", `SELECT id FROM ticket_callback WHERE state = 'open' AND warned = FALSE AND due_at < $1 AND id > $2 ORDER BY id LIMIT 200`, []any{at}, s.callback)
+	s.each("alerts", `SELECT id FROM ticket_alert WHERE state = 'RAISED' AND ack_due_at < $1 AND id > $2 ORDER BY id LIMIT 200`, []any{at}, s.alert)
+	return s.notices, errors.Join(s.errs...)
+}
+
+type sweep struct {
+	o       *Office
+	ctx     context.Context
+	db      *storage.DB
+	now     time.Time
+	notices []Notice
+	errs    []error
+}
+
+// each runs do for every id that the query gives; its last argument is the id after which to go on.
+func (s *sweep) each(what, query string, args []any, do func(tx *storage.Tx, id string) ([]Notice, error)) {
+	for last := ""; s.ctx.Err() == nil; {
+		var ids []string
+		err := s.db.View(s.ctx, func(tx *storage.Tx) (err error) {
+			ids, err = storage.All(tx, storage.Value[string], query, append(slices.Clone(args), last)...)
+			return err
+		})
+		if err != nil {
+			s.errs = append(s.errs, fmt.Errorf("sweep %s: %w", what, err))
+			return
+		}
+		for _, id := range ids {
+			last = id
+			var raised []Notice
+			err := s.db.Update(s.ctx, func(tx *storage.Tx) (err error) {
+				raised, err = do(tx, id)
+				return err
+			})
+			if errors.Is(err, storage.ErrConflict) {
+				continue // somebody is at it; the next sweep sees what is left
+			}
+			if r, ok := RefusedWith(err); ok && (r.Code == "state" || r.Code == "stale" || r.Code == "early") {
+				continue // somebody was faster
+			}
+			if err != nil {
+				s.errs = append(s.errs, fmt.Errorf("sweep %s: %w", what, err))
+				continue
+			}
+			s.notices = append(s.notices, raised...)
+		}
+		if len(ids) < 200 {
+			return
+		}
+	}
+}
+
+func (s *sweep) clocks(tx *storage.Tx, id string) (raised []Notice, err error) {
+	_, err = s.o.doAt(tx, id, System, s.now, func(d *dossier) error {
+		d.quiet = true
+		for _, c := range d.clocks {
+			if c.State != Running {
+				continue
+			}
+			for _, p := range c.points() {
+				if c.fired(p.point) || s.now.Before(p.at) {
+					continue
+				}
+				c.fire(p.point)
+				d.note(c, p)
+				c.schedule()
+				if err := d.emit("clock."+string(p.point), map[string]any{"clock": c.ID, "kind": c.Kind, "planned": p.at, "due": c.DueAt}); err != nil {
+					return err
+				}
+			}
+		}
+		raised = slices.Clone(d.notices)
+		return nil
+	})
+	return raised, err
+}
+
+func (s *sweep) wake(tx *storage.Tx, id string) ([]Notice, error) {
+	_, err := s.o.doAt(tx, id, System, s.now, func(d *dossier) error {
+		if err := d.in("恢复办理", Suspended); err != nil {
+			return err
+		}
+		return d.wake("批准的挂起期限已到,自动恢复")
+	})
+	return nil, err
+}
+
+func (s *sweep) rating(tx *storage.Tx, id string) ([]Notice, error) {
+	_, err := s.o.doAt(tx, id, System, s.now, func(d *dossier) error {
+		if err := d.in("开启评价", Replied, Answered); err != nil {
+			return err
+		}
+		return d.openRating()
+	})
+	return nil, err
+}
+
+func (s *sweep) archive(tx *storage.Tx, id string) ([]Notice, error) {
+	_, err := s.o.doAt(tx, id, System, s.now, func(d *dossier) error { return d.archive() })
+	return nil, err
+}
+
+func (s *sweep) callback(tx *storage.Tx, id string) (raised []Notice, err error) {
+	_, err = s.o.doCallback(tx, id, System, s.now, func(d *dossier, c *Callback) error {
+		if c.State != CallbackOpen || c.Warned {
+			return nil
+		}
+		d.quiet = true
+		c.Warned = true
+		colour := Blue
+		if d.ticket != nil {
+			colour = d.ticket.Colour
+		}
+		n := Notice{TicketID: c.TicketID, Subject: c.ID, Point: PointDue, Kind: NoticeCallback, Colour: colour, Handler: c.Assignee,
+			Text: fmt.Sprintf("%s已超过时限", c.Kind.Label()), PlannedAt: c.Due, RaisedAt: s.now, ShowAt: s.now}
+		d.notices = append(d.notices, n)
+		raised = append(raised, n)
+		return d.emit("callback.overdue", map[string]any{"callback": c.ID, "kind": c.Kind, "due": c.Due})
+	})
+	return raised, err
+}
+
+func (s *sweep) alert(tx *storage.Tx, id string) (raised []Notice, err error) {
+	_, err = s.o.doAlert(tx, id, System, s.now, func(d *dossier, a *Alert) error {
+		if a.State != AlertRaised || !a.AckDue.Before(s.now) {
+			return nil
+		}
+		n := Notice{TicketID: a.TicketID, Subject: a.ID, Point: PointAgain, Kind: NoticeAlert, Colour: a.Level,
+			Text: "预警无人确认:" + a.Rule, PlannedAt: a.AckDue, RaisedAt: s.now, ShowAt: s.now}
+		a.Escalations++
+		a.AckDue = ms(s.o.reckoner().Deadline(s.now, s.o.Rules.AlertAck[a.Level]))
+		d.notices = append(d.notices, n)
+		raised = append(raised, n)
+		return d.emit("alert.escalated", map[string]any{"times": a.Escalations})
+	})
+	return raised, err
+}
