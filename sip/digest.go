@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	gosip "github.com/emiago/sipgo/sip"
@@ -25,8 +26,8 @@ type authority struct {
 	realm    string
 	accounts func(context.Context, string) (Account, bool)
 	key      [32]byte
-	now      func() time.Time // monotonic enough for the life of a nonce
-	delay    time.Duration    // how long any refusal takes, whatever it was for
+	skew     atomic.Int64  // ns to add to the clock, for tests
+	delay    time.Duration // how long any refusal takes, whatever it was for
 
 	mu    sync.Mutex
 	used  map[string]use     // nonces that have been used well
@@ -60,13 +61,15 @@ const (
 )
 
 func newAuthority(cfg Config) *authority {
-	a := &authority{realm: clean(strings.NewReplacer(`"`, "", `\`, "").Replace(cfg.Realm), 64), accounts: cfg.Accounts, now: time.Now,
+	a := &authority{realm: clean(strings.NewReplacer(`"`, "", `\`, "").Replace(cfg.Realm), 64), accounts: cfg.Accounts,
 		delay: 100 * time.Millisecond, used: map[string]use{}, fails: map[offender]fault{}}
 	if _, err := rand.Read(a.key[:]); err != nil {
 		panic("no random numbers: " + err.Error())
 	}
 	return a
 }
+
+func (a *authority) now() time.Time { return time.Now().Add(time.Duration(a.skew.Load())) }
 
 // nonce is time ‖ random ‖ HMAC(time ‖ random ‖ realm ‖ address).
 func (a *authority) nonce(ip netip.Addr) string {

@@ -57,11 +57,19 @@ func (l *lockedBuffer) String() string {
 // start runs a server whose calls are handled by handle; nil answers them and waits for their end.
 func start(t testing.TB, change func(*Config), handle func(context.Context, Call)) *exchange {
 	t.Helper()
+	return startWith(t, media.Config{}, change, handle)
+}
+
+// startWith is start with an engine of one's own making.
+func startWith(t testing.TB, sound media.Config, change func(*Config), handle func(context.Context, Call)) *exchange {
+	t.Helper()
 	x := &exchange{t: t, calls: make(chan Call, 100_000), log: &lockedBuffer{}, stopped: make(chan struct{})}
 	var err error
-	// half of the ports are free for others: packages are tested side by side
-	x.engine, err = media.NewEngine(media.Config{IP: netip.MustParseAddr("127.0.0.1"), PortLow: 12000, PortHigh: 19999,
-		Quarantine: 50 * time.Millisecond, Pacers: 1})
+	if !sound.IP.IsValid() {
+		sound.IP = netip.MustParseAddr("127.0.0.1")
+	}
+	sound.PortLow, sound.PortHigh, sound.Quarantine, sound.Pacers = 12000, 19999, 50*time.Millisecond, 1
+	x.engine, err = media.NewEngine(sound)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +90,7 @@ func start(t testing.TB, change func(*Config), handle func(context.Context, Call
 			x.tcp = addr
 		}
 	}
-	x.auth.delay = 5 * time.Millisecond
+	x.auth.delay = 5 * time.Millisecond // before anything is served
 	if handle == nil {
 		handle = func(ctx context.Context, c Call) {
 			if err := c.Answer(ctx); err == nil {
@@ -447,3 +455,12 @@ func eventually(t testing.TB, what string, f func() bool) {
 }
 
 func sdpText(s string) []byte { return []byte(strings.ReplaceAll(s, "\n", "\r\n")) }
+
+func mustUDP(t testing.TB, addr string) net.Addr {
+	t.Helper()
+	a, err := net.ResolveUDPAddr("udp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}

@@ -316,7 +316,7 @@ func (l *leg) ask(ctx context.Context, req *gosip.Request) (*gosip.Response, err
 
 // transact sends a request that is not an INVITE and waits for the final response.
 func (s *Server) transact(ctx context.Context, req *gosip.Request) (*gosip.Response, error) {
-	tx, err := s.txl.Request(ctx, req)
+	tx, err := s.request(ctx, req)
 	if err != nil {
 		return nil, err
 	}

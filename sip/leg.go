@@ -627,6 +627,38 @@ func (s *Server) direct(req *gosip.Request, d *dialog) {
 	req.SetDestination(joinHostPort(dest, port))
 }
 
+// request begins a client transaction.
+func (s *Server) request(ctx context.Context, req *gosip.Request) (*gosip.ClientTx, error) {
+	s.known(req)
+	return s.txl.Request(ctx, req)
+}
+
+// write sends an ACK, which has no transaction of its own.
+func (s *Server) write(ack *gosip.Request) error {
+	s.known(ack)
+	return s.tpl.WriteMsg(ack)
+}
+
+// known makes sure that the library finds the socket that a request is to leave by. It knows a listening socket only while it reads
+// from it, so not before Serve nor for a moment when the read loop is renewed, and would try to bind another one.
+func (s *Server) known(req *gosip.Request) {
+	if req.Laddr.Port == 0 {
+		return
+	}
+	key := req.Laddr.String()
+	if c, err := s.tpl.GetConnection("udp", key); err == nil {
+		_, _ = c.TryClose()
+		return
+	}
+	for _, l := range s.listeners {
+		l.mu.Lock()
+		if l.udp != nil && l.addr.String() == key {
+			s.tpl.Pool("udp").Add(key, &gosip.UDPConnection{PacketConn: l.udp, PacketAddr: key, Listener: true})
+		}
+		l.mu.Unlock()
+	}
+}
+
 func joinHostPort(host string, port int) string {
 	if strings.Contains(host, ":") {
 		return "[" + host + "]:" + strconv.Itoa(port)

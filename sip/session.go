@@ -239,7 +239,7 @@ func (l *leg) askAny(ctx context.Context, req *gosip.Request) (*gosip.Response, 
 		return l.ask(ctx, req)
 	}
 	l.note(true, req.Destination(), summary(req))
-	tx, err := l.s.txl.Request(ctx, req)
+	tx, err := l.s.request(ctx, req)
 	if err != nil {
 		return nil, err
 	}
@@ -270,7 +270,7 @@ func (l *leg) askAny(ctx context.Context, req *gosip.Request) (*gosip.Response, 
 func (l *leg) sendACK(cseq uint32) {
 	l.ack = l.next(l.s, gosip.ACK, cseq)
 	l.note(true, l.ack.Destination(), summary(l.ack))
-	if err := l.s.tpl.WriteMsg(l.ack); err != nil {
+	if err := l.s.write(l.ack); err != nil {
 		l.s.log.Debug("sip: ACK not sent", "call", l.id, "err", err)
 	}
 }

@@ -361,7 +361,7 @@ func (a *attempt) once(ctx context.Context, req *gosip.Request) (*gosip.Response
 	l := a.leg
 	a.last = req
 	l.note(true, req.Destination(), summary(req))
-	tx, err := l.s.txl.Request(ctx, req)
+	tx, err := l.s.request(ctx, req)
 	if err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
@@ -555,13 +555,13 @@ func (s *Server) strayResponse(res *gosip.Response) {
 		case far == l.did.remote:
 			if l.ack != nil && l.ack.CSeq().SeqNo == c.SeqNo {
 				l.note(true, l.ack.Destination(), summary(l.ack)+" again")
-				_ = s.tpl.WriteMsg(l.ack)
+				_ = s.write(l.ack)
 			}
 		case len(l.strangers) < 16 || l.strangers[far]:
 			d := l.dialog
 			d.did.remote = far
 			d.take(res)
-			if ack := d.next(s, gosip.ACK, c.SeqNo); s.tpl.WriteMsg(ack) == nil && !l.strangers[far] {
+			if ack := d.next(s, gosip.ACK, c.SeqNo); s.write(ack) == nil && !l.strangers[far] {
 				if l.strangers == nil {
 					l.strangers = map[string]bool{}
 				}
