@@ -6,6 +6,7 @@ import "slices"
 type Known struct {
 	Prompt   func(key string) bool      // a recording is there
 	Category func(category string) bool // a category of the knowledge base is there
+	Kind     func(kind string) bool     // a kind of request that set may note
 }
 
 // Also are prompts that a verb plays by itself, beyond those the file names.
@@ -31,6 +32,9 @@ func (f *Flow) Check(k Known) error {
 	}
 	for _, name := range f.Order {
 		n := f.Nodes[name]
+		if kind := n.Fields["kind"]; kind != "" && !k.Kind(kind) {
+			fail(n.at, "node "+name+": there is no kind of request "+kind)
+		}
 		for _, key := range Also[n.Verb] {
 			if !k.Prompt(key) {
 				fail(n.at, "node "+name+": "+n.Verb+" plays the prompt "+key+", which is not there")

@@ -113,14 +113,14 @@ func TestEveryMistakeIsReportedAtOnce(t *testing.T) {
 func TestCheckNamesMissingPromptsAndCategories(t *testing.T) {
 	f := shipped(t)
 	yes := func(string) bool { return true }
-	if err := f.Check(Known{Prompt: yes, Category: yes}); err != nil {
+	if err := f.Check(Known{Prompt: yes, Category: yes, Kind: yes}); err != nil {
 		t.Fatal(err)
 	}
-	err := f.Check(Known{Prompt: func(k string) bool { return k != "greeting" && k != "beep" }, Category: func(c string) bool { return c != "huzheng" }})
+	err := f.Check(Known{Prompt: func(k string) bool { return k != "greeting" && k != "beep" }, Category: func(c string) bool { return c != "huzheng" }, Kind: func(k string) bool { return k != "help" }})
 	if err == nil {
 		t.Fatal("missing prompts were not noticed")
 	}
-	for _, want := range []string{"there is no prompt greeting", "message plays the prompt beep", "no category huzheng"} {
+	for _, want := range []string{"there is no prompt greeting", "message plays the prompt beep", "no category huzheng", "no kind of request help"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("problems:\n%v\nwant %q", err, want)
 		}

@@ -1,0 +1,226 @@
+package ivr
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"lianxin/ivr/flow"
+	"lianxin/ivr/say"
+	"lianxin/sip/media"
+	"lianxin/speech"
+	"lianxin/workday"
+)
+
+// A visit is the world in which its flow is walked.
+var _ flow.Host = (*visit)(nil)
+
+// keypad turns single key presses into keys of the flow: 110 keyed in one go is one key of its own.
+type keypad struct {
+	last    [2]rune
+	at      [3]time.Time // of last, and of the key before them
+	private bool
+}
+
+// Keys of 110 follow each other within together, after a pause of alone: whoever presses 1, 1 and 0 in three menus at
+// leisure does not mean it.
+const (
+	together = 1500 * time.Millisecond
+	alone    = 2 * time.Second
+)
+
+func (k *keypad) press(key rune, now time.Time) flow.Key {
+	urgent := !k.private && key == '0' && k.last == [2]rune{'1', '1'} &&
+		now.Sub(k.at[2]) <= together && k.at[2].Sub(k.at[1]) <= together && (k.at[0].IsZero() || k.at[1].Sub(k.at[0]) >= alone)
+	k.last = [2]rune{k.last[1], key}
+	k.at = [3]time.Time{k.at[1], k.at[2], now}
+	switch {
+	case urgent:
+		return flow.Urgent
+	case key >= '0' && key <= '9' || key == '*' || key == '#':
+		return key
+	}
+	return flow.NoKey // A to D
+}
+
+// Say implements flow.Host.
+func (v *visit) Say(ctx context.Context, keys []string) (flow.Key, error) {
+	if len(keys) == 0 {
+		return flow.NoKey, ctx.Err()
+	}
+	p, err := v.h.cfg.Prompts.Say(keys...)
+	if err != nil {
+		return flow.NoKey, err
+	}
+	v.step(Step{Said: keys})
+	return v.play(ctx, p)
+}
+
+// play says a prompt until its end or a key.
+func (v *visit) play(ctx context.Context, p *media.Prompt) (flow.Key, error) {
+	leg := v.call.Media()
+	playing, stop := context.WithCancel(ctx)
+	defer stop()
+	done := make(chan error, 1)
+	go func() { done <- leg.Play(playing, p) }()
+	for {
+		select {
+		case d := <-leg.Digits():
+			if key := v.keys.press(d.Key, v.h.now()); key != flow.NoKey {
+				stop()
+				if err := <-done; errors.Is(err, media.ErrClosed) {
+					return flow.NoKey, err
+				}
+				return key, nil
+			}
+		case key := <-v.words:
+			stop()
+			<-done
+			return key, nil
+		case err := <-done:
+			if err != nil && ctx.Err() != nil {
+				err = ctx.Err()
+			}
+			return flow.NoKey, err
+		}
+	}
+}
+
+// Press implements flow.Host.
+func (v *visit) Press(ctx context.Context, wait time.Duration) (flow.Key, error) {
+	leg := v.call.Media()
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	for {
+		select {
+		case d := <-leg.Digits():
+			if key := v.keys.press(d.Key, v.h.now()); key != flow.NoKey {
+				return key, nil
+			}
+		case key := <-v.words:
+			return key, nil
+		case <-timer.C:
+			return flow.NoKey, nil
+		case <-leg.Done():
+			return flow.NoKey, media.ErrClosed
+		case <-ctx.Done():
+			return flow.NoKey, ctx.Err()
+		}
+	}
+}
+
+// ask plays prompts and waits for a key.
+func (v *visit) ask(ctx context.Context, wait time.Duration, keys ...string) (flow.Key, error) {
+	key, err := v.Say(ctx, keys)
+	if err == nil && key == flow.NoKey {
+		key, err = v.Press(ctx, wait)
+	}
+	return key, err
+}
+
+// flush forgets keys that were pressed while nobody asked for any.
+func (v *visit) flush() {
+	for {
+		select {
+		case <-v.call.Media().Digits():
+		default:
+			return
+		}
+	}
+}
+
+// Private implements flow.Host: what is keyed is neither recorded nor taken for a call for help.
+func (v *visit) Private(on bool) {
+	v.keys.private = on
+	if v.recording == nil {
+		return
+	}
+	if on {
+		v.recording.Pause()
+	} else {
+		v.recording.Resume()
+	}
+}
+
+// Set implements flow.Host.
+func (v *visit) Set(field, value string) {
+	v.fields[field] = value
+	if field == "urgent" && value == "yes" {
+		v.note(func(r *Record) { r.Urgent = true })
+		v.show(func(l *LiveCall) { l.Urgent = true })
+	}
+}
+
+// Facts implements flow.Host.
+func (v *visit) Facts(ctx context.Context) (flow.Facts, error) {
+	now := v.h.now().In(workday.Zone)
+	f := flow.Facts{Now: now, Workday: v.h.cfg.Calendar.IsWorkday(workday.DayOf(now)), Caller: "new"}
+	switch {
+	case v.rec.Number.IsZero():
+		f.Caller = "anonymous"
+	case v.before > 0:
+		f.Caller = "known"
+	}
+	place, err := v.h.cfg.Board.Duty(ctx, v.queueCaller(&flow.Node{}))
+	f.Staffed = place.OnDuty > 0
+	return f, err
+}
+
+// Digits implements flow.Host.
+func (v *visit) Digits(number string) []string { return say.Digits(number) }
+
+// Step implements flow.Host.
+func (v *visit) Step(node, what string) {
+	v.step(Step{Node: node, Did: what})
+	v.show(func(l *LiveCall) { l.Node = node })
+}
+
+// listen begins to hear the caller for words that must reach a person, where a recogniser is configured. A failure
+// means that this call goes on with keys.
+func (v *visit) listen(ctx context.Context) {
+	if v.h.cfg.Hear == nil {
+		return
+	}
+	stream, err := v.h.cfg.Hear.Listen(ctx, speech.Listen{ID: v.rec.ID})
+	if err != nil {
+		v.log.Warn("ivr: recogniser", "err", err)
+		v.did("语音识别不可用")
+		return
+	}
+	words := make(chan flow.Key, 1)
+	v.words = words
+	tap := v.call.Media().Tap()
+	go func() {
+		defer tap.Close()
+		defer stream.Close()
+		frame := make([]int16, media.FrameSamples)
+		for {
+			n, err := tap.Read(ctx, frame)
+			if err != nil {
+				return
+			}
+			if err := stream.Feed(frame[:n]); err != nil {
+				v.log.Warn("ivr: recogniser", "err", err)
+				return
+			}
+		}
+	}()
+	go func() {
+		for r := range stream.Results() {
+			key := flow.NoKey
+			if word, ok := speech.Urgent(r.Text); ok {
+				key = flow.Urgent
+				v.did("听到“" + word + "”")
+			} else if r.Final && speech.WantsPerson(r.Text) {
+				key = '0'
+			}
+			if key == flow.NoKey {
+				continue
+			}
+			select {
+			case words <- key:
+			default:
+			}
+		}
+	}()
+}

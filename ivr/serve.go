@@ -1,0 +1,191 @@
+package ivr
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"lianxin/ivr/flow"
+	"lianxin/sip"
+	"lianxin/sip/media"
+)
+
+// Serve leads one call from its first ring to its last word, in the order in which the caller hears it, and returns when
+// the call is over and written down. It is the handler for (*sip.Server).Serve: ctx ends with the caller's leg.
+func (h *Hotline) Serve(ctx context.Context, call sip.Call) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+
+	// One row in the table of calls, from the first moment; closed with the truth however the call ends.
+	v := h.enter(call, cancel)
+	defer v.close(ctx)
+	defer v.survive()
+	if h.full(2) {
+		v.refuse()
+		return
+	}
+	v.save(ctx)
+
+	// 200. A caller who gave up first is recorded as such.
+	if err := call.Answer(ctx); err != nil {
+		v.did("未应答: " + err.Error())
+		return
+	}
+	v.note(func(r *Record) { r.Answered = h.now() })
+	v.show(func(l *LiveCall) { l.Stage = StageBot })
+
+	// Too many calls, or maintenance: a sentence, then good-bye.
+	if v.turnedAway(ctx) {
+		return
+	}
+
+	v.identify(ctx)
+	v.startRecording()
+	v.save(ctx)
+	v.listen(ctx)
+
+	// Notice, greeting, menu and all that follows, as the flow file says.
+	for at := v.flow.Start; at != ""; {
+		node, err := v.flow.Walk(ctx, v, at)
+		if err == nil {
+			at, err = v.perform(ctx, node)
+		}
+		if err != nil {
+			at = v.recover(ctx, err)
+		}
+	}
+
+	// Maintenance ends calls that last too long: say so before hanging up.
+	if errors.Is(context.Cause(ctx), errDraining) {
+		v.farewell(ctx, "maintenance.during")
+	}
+}
+
+// perform does what a node asks for that is more than prompts and keys, and returns the next node; none ends the call.
+func (v *visit) perform(ctx context.Context, n *flow.Node) (next string, err error) {
+	var outcome string
+	switch n.Verb {
+	case "answer":
+		outcome, err = v.policy(ctx, n)
+	case "progress":
+		outcome, err = v.progress(ctx, n)
+	case "queue":
+		v.draft(ctx) // the ticket is there before anybody is rung, so that a dropped call leaves it open
+		if outcome, err = v.wait(ctx, n); err == nil && outcome == connected {
+			outcome, err = v.converse(ctx, n)
+		}
+	case "message":
+		outcome, err = v.message(ctx, n)
+	case "callback":
+		outcome, err = v.promise(ctx, n)
+	case "rate":
+		outcome, err = v.rate(ctx, n)
+	case "hangup":
+		if _, err = v.Say(ctx, n.Prompts); err == nil {
+			v.note(func(r *Record) { r.EndedBy = string(sip.ByUs) })
+			err = errOver
+		}
+		return "", err
+	default:
+		return "", fmt.Errorf("flow verb %s cannot be performed", n.Verb)
+	}
+	if err != nil {
+		return "", err
+	}
+	if next = v.flow.Exit(n, outcome); next == "" {
+		return "", fmt.Errorf("node %s: outcome %q leads nowhere", n.Name, outcome)
+	}
+	return next, nil
+}
+
+// recover says how a call goes on after an error: not at all when it is over, with a person after a fault of ours, and
+// with an apology when even that fails.
+func (v *visit) recover(ctx context.Context, err error) (at string) {
+	switch {
+	case ctx.Err() != nil || errors.Is(err, errOver) || errors.Is(err, sip.ErrEnded) || errors.Is(err, media.ErrClosed):
+		return ""
+	case !v.fault:
+		v.fault = true
+		v.log.Error("ivr: fault in a call", "err", err)
+		v.did("故障，转人工")
+		if to := v.flow.Anywhere["0"]; to != "" {
+			return to
+		}
+	}
+	v.log.Error("ivr: call given up", "err", err)
+	v.did("故障")
+	v.farewell(ctx, "fault")
+	return ""
+}
+
+// survive keeps a panic in one call from ending all the others.
+func (v *visit) survive() {
+	if p := recover(); p != nil {
+		v.fault = true
+		v.log.Error("ivr: panic in a call", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		v.did("故障")
+	}
+}
+
+// full says whether the hotline leads as many calls as it may; with slack 1, and with 2 a tenth more.
+func (h *Hotline) full(slack int) bool {
+	most := h.cfg.MaxCalls
+	if most <= 0 {
+		return false
+	}
+	if slack == 2 {
+		most += max(most/10, 1)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.live) > most
+}
+
+// refuse turns a call away by signalling, before anything is spent on it.
+func (v *visit) refuse() {
+	v.did("线路全忙，未应答")
+	v.note(func(r *Record) { r.Disposition, r.EndedBy = TurnedAway, string(sip.ByUs) })
+	if err := v.call.Reject(503, ""); err != nil {
+		v.log.Debug("ivr: reject", "err", err)
+	}
+}
+
+// turnedAway tells a caller that there is no room, or no service now.
+func (v *visit) turnedAway(ctx context.Context) bool {
+	v.h.mu.Lock()
+	draining := v.h.draining
+	v.h.mu.Unlock()
+	key := ""
+	switch {
+	case draining:
+		key = "maintenance"
+	case v.h.full(1):
+		key = "overload"
+	default:
+		return false
+	}
+	v.note(func(r *Record) { r.Disposition, r.EndedBy = TurnedAway, string(sip.ByUs) })
+	if _, err := v.Say(ctx, []string{key}); err != nil {
+		v.log.Debug("ivr: turn away", "err", err)
+	}
+	return true
+}
+
+// farewell says a last sentence to a caller whose call we end, if they are still there.
+func (v *visit) farewell(ctx context.Context, key string) {
+	select {
+	case <-v.call.Done():
+		return
+	default:
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() {})
+	defer stop()
+	v.note(func(r *Record) { r.EndedBy = string(sip.ByUs) })
+	if _, err := v.Say(ctx, []string{key}); err != nil {
+		v.log.Debug("ivr: farewell", "err", err)
+	}
+}

@@ -1,0 +1,273 @@
+package ivr
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"lianxin/contact"
+	"lianxin/desk"
+	"lianxin/ivr/flow"
+	"lianxin/sip"
+	"lianxin/sip/media"
+	"lianxin/storage"
+	"lianxin/ticket"
+)
+
+var (
+	errDraining = errors.New("ivr: the program is being stopped")
+	errOver     = errors.New("ivr: the call is over")
+)
+
+// visit is one call while it lasts. Its goroutine is Serve's; what others touch is behind h.mu or rec's own lock.
+type visit struct {
+	h    *Hotline
+	call sip.Call
+	flow *flow.Flow
+	log  *slog.Logger
+
+	mu  sync.Mutex // guards rec: steps are noted by the goroutines that ring and wait
+	rec Record
+
+	shown     LiveCall // guarded by h.mu
+	interrupt context.CancelCauseFunc
+
+	person    contact.Person // zero without a number
+	before    int            // earlier calls of this person
+	recording *media.Recording
+	keys      keypad
+	words     <-chan flow.Key // what a recogniser heard, nil without one
+
+	fields     map[string]string // what set noted
+	wants      bool              // asked for a person and has not been served yet
+	talked     bool
+	solved     Disposition // reached by the bot
+	settledBot bool        // the bot's answer closed the ticket
+	promised   time.Time   // when the caller was told we call back
+	numbered   string      // number of the ticket, to be told
+	fault      bool
+	talk       *talk // operator in hand, between wait and talk
+}
+
+// enter makes the visit and its record: from here on the call leaves a trace whatever happens.
+func (h *Hotline) enter(call sip.Call, cancel context.CancelCauseFunc) *visit {
+	info := call.Info()
+	f := h.flow.Load()
+	v := &visit{h: h, call: call, flow: f, interrupt: cancel, fields: map[string]string{}, log: h.log.With("call", call.ID())}
+	v.rec = Record{
+		ID: call.ID(), Node: h.cfg.Node, Dialled: info.To, Trunk: info.Trunk, Anonymous: info.Anonymous,
+		Started: info.Started, Seen: h.now(), Flow: f.Name, FlowVersion: f.Version, Steps: []Step{},
+	}
+	if v.rec.Started.IsZero() {
+		v.rec.Started = h.now()
+	}
+	if phone, err := contact.ParsePhone(info.From); err == nil {
+		v.rec.Number = phone
+	}
+	v.shown = LiveCall{ID: v.rec.ID, Caller: v.rec.Label(), Dialled: info.To, Stage: StageArriving, Since: h.now(), Started: v.rec.Started}
+	h.mu.Lock()
+	h.live[v.rec.ID] = v
+	h.tell()
+	h.mu.Unlock()
+	return v
+}
+
+// leave takes the call off the live list.
+func (v *visit) leave() {
+	v.h.mu.Lock()
+	defer v.h.mu.Unlock()
+	delete(v.h.live, v.rec.ID)
+	v.h.tell()
+}
+
+// after is a context for what must be written down although the caller has gone.
+func after(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+}
+
+// note changes the record.
+func (v *visit) note(change func(*Record)) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	change(&v.rec)
+}
+
+// record is a copy of the record now.
+func (v *visit) record() Record {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	r := v.rec
+	r.Steps = append([]Step{}, v.rec.Steps...)
+	r.Answers = append([]string(nil), v.rec.Answers...)
+	return r
+}
+
+// mostNoted bounds the path in the record: a caller who plays with the keys for hours shall not fill the disk.
+const mostNoted = 1000
+
+func (v *visit) step(s Step) {
+	v.note(func(r *Record) {
+		if len(r.Steps) < mostNoted {
+			s.At = v.h.now().Sub(r.Started).Milliseconds()
+			r.Steps = append(r.Steps, s)
+		}
+	})
+}
+
+// did notes something that happened where the call stands in the flow.
+func (v *visit) did(what string) { v.step(Step{Did: what}) }
+
+// save writes the record. A database that fails does not end a call: the error is logged, and the next save tries again.
+func (v *visit) save(ctx context.Context) {
+	ctx, cancel := after(ctx)
+	defer cancel()
+	r := v.record()
+	r.Seen = v.h.now()
+	if err := v.h.update(ctx, func(tx *storage.Tx) error { return v.h.calls.save(tx, &r) }); err != nil {
+		v.log.Error("ivr: save the record of a call", "err", err)
+	}
+}
+
+// identify finds out who calls: the person behind the number, entered when new, and how often they have called.
+func (v *visit) identify(ctx context.Context) {
+	err := v.h.update(ctx, func(tx *storage.Tx) error {
+		if v.rec.Number.IsZero() {
+			return nil
+		}
+		p, err := v.h.cfg.Book.Ensure(tx, v.rec.Number, "")
+		if err != nil {
+			return err
+		}
+		v.person = p
+		v.before, err = storage.One(tx, storage.Value[int], `SELECT COUNT(*) FROM call WHERE contact_id = $1`, p.ID)
+		return err
+	})
+	if err != nil {
+		v.log.Error("ivr: who is calling", "err", err)
+		return
+	}
+	v.note(func(r *Record) { r.ContactID = v.person.ID })
+	v.show(func(l *LiveCall) { l.ContactID, l.Before = v.person.ID, v.before })
+}
+
+// startRecording records both directions from here to the end. A disk that fails does not end a call.
+func (v *visit) startRecording() {
+	name := path.Join(v.rec.Started.UTC().Format("2006/01/02"), v.rec.ID+".wav")
+	file := filepath.Join(v.h.cfg.Recordings, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		v.log.Error("ivr: folder for a recording", "err", err)
+		return
+	}
+	rec, err := v.call.Media().Record(file, media.RecordOptions{Sync: 5 * time.Second})
+	if err != nil {
+		v.log.Error("ivr: record a call", "err", err)
+		v.did("未能录音")
+		return
+	}
+	v.recording = rec
+	v.note(func(r *Record) { r.Recording, r.RecordedFrom = name, v.h.now() })
+}
+
+func (v *visit) stopRecording() {
+	if v.recording == nil {
+		return
+	}
+	res, err := v.recording.Stop()
+	if err != nil {
+		v.log.Error("ivr: recording of a call", "err", err)
+	}
+	if res.Dropped > 0 {
+		v.log.Warn("ivr: recording has gaps", "frames", res.Dropped)
+	}
+	v.note(func(r *Record) {
+		r.RecordingTime, r.RecordingBytes, r.RecordingSHA256 = res.Duration, res.Bytes, res.SHA256
+	})
+}
+
+// close writes the end of the call down: who ended it, what became of it, and the call-back that is owed.
+func (v *visit) close(ctx context.Context) {
+	bg, cancel := after(ctx)
+	defer cancel()
+	cause := context.Cause(ctx)
+	if err := v.call.Hangup(bg); err != nil && !errors.Is(err, sip.ErrEnded) {
+		v.log.Debug("ivr: hang up", "err", err)
+	}
+	v.stopRecording()
+	end := v.call.End()
+	v.note(func(r *Record) {
+		if r.Ended = end.At; r.Ended.IsZero() {
+			r.Ended = v.h.now()
+		}
+		if info := v.call.Info(); r.Answered.IsZero() {
+			r.Answered = info.Answered
+		}
+		r.Cause = end.Cause
+		if r.EndedBy == "" {
+			r.EndedBy = string(end.By)
+		}
+		if r.EndedBy == "" {
+			r.EndedBy = string(sip.ByUs)
+		}
+		r.Disposition = v.disposition(errors.Is(cause, errDraining))
+	})
+	if v.wants {
+		v.oweCall(bg)
+	}
+	v.save(bg)
+	v.leave()
+}
+
+// disposition says what became of the call, from the best that happened in it down.
+func (v *visit) disposition(drained bool) Disposition {
+	r := &v.rec
+	switch {
+	case r.Disposition != "":
+		return r.Disposition
+	case v.talked:
+		return Answered
+	case r.MessageTime > 0:
+		return Message
+	case v.solved != "" && !v.wants:
+		return v.solved
+	case r.Answered.IsZero() && v.call.End().By == sip.ByFar:
+		return Cancelled
+	case r.Answered.IsZero() || v.fault:
+		return Failed
+	case drained:
+		return Interrupted
+	case v.wants:
+		return Abandoned
+	}
+	return Left
+}
+
+// oweCall opens the call-back for a caller who wanted a person and got none.
+func (v *visit) oweCall(ctx context.Context) {
+	if v.person.ID == "" {
+		v.did("无来电号码，无法回电")
+		return
+	}
+	r := v.record()
+	reason := "等候人工服务时挂机，未接通"
+	switch {
+	case r.Disposition == Interrupted:
+		reason = "通话因系统中断，未接通人工"
+	case v.talked:
+		reason = "通话意外中断后未再接通"
+	case r.EndedBy == string(sip.ByUs):
+		reason = "未接通人工，未留言"
+	}
+	if err := v.openCallback(ctx, ticket.CallbackAbandoned, reason); err != nil {
+		v.log.Error("ivr: open a call-back", "err", err)
+	}
+}
+
+// queueCaller is the caller as the board sees them.
+func (v *visit) queueCaller(n *flow.Node) desk.Caller {
+	return desk.Caller{CallID: v.rec.ID, Label: v.rec.Label(), Priority: n.Numbers["priority"], Skills: n.Lists["skills"]}
+}
