@@ -474,7 +474,10 @@ func TestPublicAddressIsToldToThoseOutside(t *testing.T) {
 }
 
 func TestIPv6(t *testing.T) { // pitfall 17
-	x := start(t, func(c *Config) { c.Listen = []string{"udp://[::1]:0"}; c.Trusted = append(c.Trusted, netip.MustParsePrefix("::1/128")) }, nil)
+	x := start(t, func(c *Config) {
+		c.Listen = []string{"udp://[::1]:0"}
+		c.Trusted = append(c.Trusted, netip.MustParsePrefix("::1/128"))
+	}, nil)
 	p := newPeer(t, x.udp)
 	u := p.ua()
 	u.uri = "sip:46110110@" + x.udp

@@ -63,6 +63,14 @@ func start(t testing.TB, change func(*Config), handle func(context.Context, Call
 // startWith is start with an engine of one's own making.
 func startWith(t testing.TB, sound media.Config, change func(*Config), handle func(context.Context, Call)) *exchange {
 	t.Helper()
+	x, serve := prepare(t, sound, change, handle)
+	serve()
+	return x
+}
+
+// prepare makes a server that does not read yet.
+func prepare(t testing.TB, sound media.Config, change func(*Config), handle func(context.Context, Call)) (_ *exchange, serve func()) {
+	t.Helper()
 	x := &exchange{t: t, calls: make(chan Call, 100_000), log: &lockedBuffer{}, stopped: make(chan struct{})}
 	var err error
 	if !sound.IP.IsValid() {
@@ -100,16 +108,18 @@ func startWith(t testing.TB, sound media.Config, change func(*Config), handle fu
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	x.stop = stop
-	go func() {
-		defer close(x.stopped)
-		_ = x.Serve(ctx, func(ctx context.Context, c Call) {
-			select {
-			case x.calls <- c:
-			default:
-			}
-			handle(ctx, c)
-		})
-	}()
+	serve = func() {
+		go func() {
+			defer close(x.stopped)
+			_ = x.Serve(ctx, func(ctx context.Context, c Call) {
+				select {
+				case x.calls <- c:
+				default:
+				}
+				handle(ctx, c)
+			})
+		}()
+	}
 	t.Cleanup(func() {
 		stop()
 		<-x.stopped
@@ -118,7 +128,7 @@ func startWith(t testing.TB, sound media.Config, change func(*Config), handle fu
 			t.Errorf("%d panics:\n%s", n, x.log)
 		}
 	})
-	return x
+	return x, serve
 }
 
 // call waits for the next call that the server handed out.
