@@ -48,6 +48,7 @@ func (s *Server) front(msg gosip.Message) {
 		if !ok {
 			return
 		}
+		tidy(req)
 		switch req.Method {
 		case gosip.INVITE:
 			s.arrives(req)
@@ -64,6 +65,25 @@ func (s *Server) front(msg gosip.Message) {
 			s.announce(req)
 		}
 	})
+}
+
+// tidy drops the white space that may stand around the parts of a parameter (RFC 3261 25.1) and that the parser keeps, so that a
+// tag or a branch is found.
+func tidy(req *gosip.Request) {
+	trim := func(ps gosip.HeaderParams) {
+		for i := range ps {
+			ps[i].K, ps[i].V = strings.TrimSpace(ps[i].K), strings.TrimSpace(ps[i].V)
+		}
+	}
+	if h := req.From(); h != nil {
+		trim(h.Params)
+	}
+	if h := req.To(); h != nil {
+		trim(h.Params)
+	}
+	if h := req.Via(); h != nil {
+		trim(h.Params)
+	}
 }
 
 // giveTag puts our tag on a request that has none, so that every response has it, those that the library makes by itself too

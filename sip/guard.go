@@ -3,6 +3,7 @@ package sip
 import (
 	"bytes"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -236,7 +237,7 @@ func inspect(b []byte) verdict {
 	if len(b) < 12 { // keep-alives and the like
 		return noise
 	}
-	if c := b[0] | 0x20; c < 'a' || c > 'z' {
+	if !tokenChar(b[0]) {
 		return noise
 	}
 	i := bytes.IndexByte(b, '\r')
@@ -256,6 +257,23 @@ func inspect(b []byte) verdict {
 		return scan
 	}
 	return pass
+}
+
+// tokenChar says whether a method may begin with c (RFC 3261 25.1).
+func tokenChar(c byte) bool {
+	return 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' || strings.IndexByte("-.!%*_+`'~", c) >= 0
+}
+
+// truncated says whether a datagram is shorter than its Content-Length says (RFC 3261 18.3). The parser drops such a request, but its
+// sender deserves to know.
+func truncated(b []byte) bool {
+	end := bytes.Index(b, []byte("\r\n\r\n"))
+	v, ok := rawHeader(b, "content-length", "l")
+	if end < 0 || !ok {
+		return false
+	}
+	n, err := strconv.ParseUint(strings.TrimSpace(string(b[v.from:v.to])), 10, 31)
+	return err == nil && int(n) > len(b)-end-4
 }
 
 // span is a part of a message.

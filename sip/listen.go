@@ -257,8 +257,26 @@ func (c *udpConn) ReadFrom(b []byte) (int, net.Addr, error) {
 			continue
 		}
 		c.l.s.count.received.Add(1)
-		return addRport(b, n), net.UDPAddrFromAddrPort(netip.AddrPortFrom(from.Addr(), from.Port())), nil
+		n = addRport(b, n)
+		if truncated(b[:n]) {
+			c.l.s.safely("truncated", func() { c.refuse(b[:n], from) })
+			continue
+		}
+		return n, net.UDPAddrFromAddrPort(netip.AddrPortFrom(from.Addr(), from.Port())), nil
 	}
+}
+
+// refuse answers a truncated request without keeping anything of it.
+func (c *udpConn) refuse(b []byte, from netip.AddrPort) {
+	msg, _, err := gosip.NewParser().ParseHeaders(b, false)
+	req, ok := msg.(*gosip.Request)
+	if err != nil || !ok || req.Method == gosip.ACK || req.Via() == nil {
+		return
+	}
+	req.SetTransport("UDP")
+	req.SetSource(from.String())
+	res := response(req, 400, "", nil, header("Warning", `399 lianxin "shorter than its Content-Length"`))
+	_, _ = c.WriteTo([]byte(res.String()), net.UDPAddrFromAddrPort(from))
 }
 
 // tcpListener accepts for ever: a failed accept, such as running out of file descriptors, is waited out.
@@ -326,7 +344,7 @@ func (c *tcpConn) Read(b []byte) (int, error) {
 		return n, err
 	}
 	if !c.spoke {
-		if l := b[0] | 0x20; b[0] != '\r' && b[0] != '\n' && (l < 'a' || l > 'z') {
+		if b[0] != '\r' && b[0] != '\n' && !tokenChar(b[0]) {
 			c.t.l.s.guard.dropped.noise.Add(1)
 			return 0, net.ErrClosed
 		}

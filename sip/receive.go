@@ -116,7 +116,7 @@ func (s *Server) malformed(req *gosip.Request) (int, []gosip.Header) {
 	if tag, _ := from.Params.Get("tag"); tag == "" {
 		return bad("no From tag")
 	}
-	if gosip.RequestMethod(strings.TrimSpace(string(cseq.MethodName))) != req.Method {
+	if !strings.EqualFold(strings.TrimSpace(string(cseq.MethodName)), string(req.Method)) { // the parser has raised the method's case
 		return bad("CSeq method")
 	}
 	switch req.Recipient.Scheme {
