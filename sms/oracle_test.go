@@ -3,7 +3,7 @@ package sms_test
 import (
 	"bytes"
 	"encoding/json"
-	"math/rand"
+	"math/rand/v2"
 	"os/exec"
 	"strings"
 	"testing"
@@ -17,7 +17,7 @@ func TestMeasureAgreesWithTwiliosCalculator(t *testing.T) {
 	if err != nil {
 		t.Fatalf("install the npm tools: %v", err)
 	}
-	random := rand.New(rand.NewSource(46110110))
+	random := rand.New(rand.NewPCG(46110110, 1))
 	alphabets := []string{"abc 123.,!?", "abc€[]{}~^\\|", "满意不好，。一二三123", "满意😊👍", "aé满", "äöüßàñ¿¡ΔΦΓ£¥"}
 	var letters [][]string
 	for _, a := range alphabets {
@@ -26,10 +26,10 @@ func TestMeasureAgreesWithTwiliosCalculator(t *testing.T) {
 	letters = append(letters, []string{"e\u0301", "a", "满"}, []string{"👍🏻", "👨‍👩‍👧", "🇨🇳", "1️⃣", "满", "😊"})
 	var texts []string
 	for range 400 {
-		set := letters[random.Intn(len(letters))]
+		set := letters[random.IntN(len(letters))]
 		var b strings.Builder
-		for range random.Intn(330) {
-			b.WriteString(set[random.Intn(len(set))])
+		for range random.IntN(330) {
+			b.WriteString(set[random.IntN(len(set))])
 		}
 		texts = append(texts, b.String())
 	}

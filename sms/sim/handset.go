@@ -26,8 +26,8 @@ type Entry struct {
 func (c *Carrier) Handset(ctx context.Context, p contact.Phone) ([]Entry, error) {
 	var out []Entry
 	err := c.DB.View(ctx, func(tx *storage.Tx) (err error) {
-		out, err = storage.All(tx, c.scanEntry, `SELECT id, phone, FALSE, body, state, accepted_at AS at FROM sim_text WHERE phone_hash = $1
-			UNION ALL SELECT id, phone, TRUE, body, '', at FROM sim_reply WHERE phone_hash = $1 ORDER BY at, id`, c.Vault.HashPhone(p))
+		out, err = storage.All(tx, c.scanEntry, `SELECT id, phone, FALSE AS reply, body, state, accepted_at AS at FROM sim_text WHERE phone_hash = $1
+			UNION ALL SELECT id, phone, TRUE, body, '', at FROM sim_reply WHERE phone_hash = $1 ORDER BY at, reply, id`, c.Vault.HashPhone(p))
 		return err
 	})
 	if err != nil {
@@ -41,7 +41,7 @@ func (c *Carrier) Handsets(ctx context.Context, limit int) ([]Entry, error) {
 	var out []Entry
 	err := c.DB.View(ctx, func(tx *storage.Tx) (err error) {
 		out, err = storage.All(tx, c.scanEntry, `SELECT id, phone, reply, body, state, at FROM (
-				SELECT id, phone, reply, body, state, at, ROW_NUMBER() OVER (PARTITION BY phone_hash ORDER BY at DESC, id DESC) AS nth FROM (
+				SELECT id, phone, reply, body, state, at, ROW_NUMBER() OVER (PARTITION BY phone_hash ORDER BY at DESC, reply DESC, id DESC) AS nth FROM (
 					SELECT id, phone, phone_hash, FALSE AS reply, body, state, accepted_at AS at FROM sim_text
 					UNION ALL SELECT id, phone, phone_hash, TRUE, body, '', at FROM sim_reply) every_entry) numbered
 			WHERE nth = 1 ORDER BY at DESC, id DESC LIMIT $1`, limit)

@@ -1,0 +1,426 @@
+package survey
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"lianxin/contact"
+	"lianxin/org"
+	"lianxin/storage"
+	"lianxin/workday"
+)
+
+// ImportOptions say how a file is read.
+type ImportOptions struct {
+	Class  string     // class of every line, for files without the column 业务类别
+	DryRun bool       // tell what would happen and keep nothing
+	By     string     // actor: "staff/…"; empty is "system"
+	Line   func(Line) // called with every line in the order of the file; may be nil
+}
+
+// Outcomes of a line.
+const (
+	Accepted  = "accepted"  // a new record
+	Known     = "known"     // the same line has come before
+	Corrected = "corrected" // the record was known and now says something else; the old words are kept
+	Refused   = "refused"   // no record can be made of it
+)
+
+// Line is what became of one line of a file.
+type Line struct {
+	Number   int    // in the file, from 1, the header counted
+	Outcome  string // Accepted, Known, Corrected or Refused
+	Code     string // why it was refused, or what is odd about it: "bad_class", "fixed_line"
+	Reason   string // the same for staff (zh-CN)
+	English  string // the same in English
+	Class    string // code
+	SourceID string // 业务流水号
+}
+
+// Imported is the result of Import. Accepted + Known + Corrected + Refused = Lines.
+type Imported struct {
+	ID        string
+	Name      string
+	Encoding  string // "UTF-8", "GB18030", "UTF-16" or "XLSX"
+	Lines     int
+	Accepted  int
+	Known     int
+	Corrected int
+	Refused   int
+	Odd       int    // of the accepted, known and corrected, those with a reservation
+	Notable   []Line // refused and odd lines, the first 1000
+}
+
+// reasons are the codes of Line beside those of contact.NumberError, in both languages.
+var reasons = map[string][2]string{
+	"bad_class":    {"没有这个业务类别", "no such class of service"},
+	"no_source_id": {"缺业务流水号", "the serial number is missing"},
+	"long_id":      {"业务流水号过长", "the serial number is too long"},
+	"bad_time":     {"办理时间无法识别", "the time cannot be read"},
+	"future":       {"办理时间在将来", "the time is in the future"},
+	"broken_line":  {"行格式有误或编码不一致", "the line is malformed, or in another encoding"},
+	"too_long":     {"内容过长", "a field is too long"},
+	"no_unit":      {"没有这个单位，不会发送", "no such unit; will not be asked about"},
+	"bad_birth":    {"出生日期无法识别，按未填处理", "the date of birth cannot be read and is left out"},
+}
+
+// ErrHeader is returned for a file whose header lacks a column that is needed.
+var ErrHeader = errors.New("header")
+
+// Import reads service records from CSV (UTF-8 with or without BOM, GBK, GB18030, UTF-16; comma, semicolon or tab) or XLSX
+// (first sheet). Each line becomes a record, once: reading a file again, or another that overlaps, adds nothing. A line
+// with a number that cannot be texted is a record too, for the service was rendered; the morning says why it is not asked
+// about. An error means that reading stopped; lines before it are in.
+func (s *Survey) Import(ctx context.Context, r io.Reader, name string, opt ImportOptions) (Imported, error) {
+	im := &importer{s: s, opt: opt, cfg: s.config(), seen: map[string]string{}, out: Imported{ID: storage.NewID(), Name: name}}
+	if opt.By == "" {
+		im.opt.By = "system"
+	}
+	if opt.Class != "" {
+		cl, ok := im.cfg.Class(opt.Class)
+		if !ok {
+			return im.out, fmt.Errorf("import %s: no class %q", name, opt.Class)
+		}
+		im.class = &cl
+	}
+	if err := im.loadUnits(ctx); err != nil {
+		return im.out, fmt.Errorf("import %s: %w", name, err)
+	}
+	rows, encoding, err := openTable(r)
+	if err != nil {
+		return im.out, fmt.Errorf("import %s: %w", name, err)
+	}
+	defer rows.Close()
+	im.out.Encoding = encoding
+	if err := im.run(ctx, rows); err != nil {
+		return im.out, fmt.Errorf("import %s: %w", name, err)
+	}
+	return im.out, nil
+}
+
+type importer struct {
+	s     *Survey
+	cfg   *Config
+	opt   ImportOptions
+	class *Class
+	units map[string]string // id, name or short name, folded → id
+	cols  columns
+	seen  map[string]string // of a dry run: record → digest
+	out   Imported
+}
+
+func (im *importer) loadUnits(ctx context.Context) error {
+	im.units = map[string]string{}
+	return im.s.DB.View(ctx, func(tx *storage.Tx) error {
+		units, err := org.Units(tx)
+		if err != nil {
+			return err
+		}
+		clash := map[string]bool{}
+		for _, u := range units {
+			for _, name := range []string{u.Short, u.Name, u.ID} {
+				key := fold(name)
+				if was, ok := im.units[key]; ok && was != u.ID {
+					clash[key] = true
+				}
+				im.units[key] = u.ID
+			}
+		}
+		for key := range clash { // two units of one name: only the code tells them apart
+			delete(im.units, key)
+		}
+		for _, u := range units {
+			im.units[fold(u.ID)] = u.ID
+		}
+		delete(im.units, "")
+		return nil
+	})
+}
+
+// chunk is how many lines share a transaction.
+const chunk = 500
+
+func (im *importer) run(ctx context.Context, rows table) error {
+	header, _, err := rows.Next()
+	if errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w: the file is empty", ErrHeader)
+	}
+	if err != nil {
+		return err
+	}
+	if im.cols, err = readHeader(header, im.class == nil); err != nil {
+		return err
+	}
+	if !im.opt.DryRun {
+		err := im.s.DB.Update(ctx, func(tx *storage.Tx) error {
+			_, err := tx.Exec(`INSERT INTO survey_import (id, name, actor, at, lines, accepted, known, corrected, refused) VALUES ($1, $2, $3, $4, 0, 0, 0, 0, 0)`,
+				im.out.ID, im.out.Name, im.opt.By, storage.At(im.s.now()))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for done := false; !done; {
+		var lines []parsed
+		for len(lines) < chunk {
+			cells, number, err := rows.Next()
+			if errors.Is(err, io.EOF) {
+				done = true
+				break
+			}
+			if p, ok := im.parse(cells, number, err); ok {
+				lines = append(lines, p)
+			}
+			if err != nil && !errors.Is(err, errBrokenLine) {
+				return err
+			}
+		}
+		if err := im.store(ctx, lines); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parsed is one line after it was read.
+type parsed struct {
+	line      Line
+	rec       Record
+	person    person
+	digest    string
+	phoneHash string
+	phoneErr  string
+}
+
+const longest = 500 // characters in a field
+
+// parse makes a record of a line; ok is false for an empty one.
+func (im *importer) parse(cells []string, number int, broken error) (p parsed, ok bool) {
+	p.line = Line{Number: number, Outcome: Accepted}
+	refuse := func(code string) (parsed, bool) {
+		p.line.Outcome = Refused
+		p.line.setCode(code)
+		return p, true
+	}
+	if broken != nil {
+		return refuse("broken_line")
+	}
+	get := im.cols.reader(cells)
+	empty := true
+	for _, c := range cells {
+		empty = empty && strings.TrimSpace(c) == ""
+		if len(c) > 4*longest {
+			return refuse("too_long")
+		}
+	}
+	if empty {
+		return p, false
+	}
+	class := im.class
+	if class == nil {
+		cl, known := im.cfg.Class(get(colClass))
+		if !known {
+			return refuse("bad_class")
+		}
+		class = &cl
+	}
+	p.line.Class, p.line.SourceID = class.Code, get(colSource)
+	switch {
+	case p.line.SourceID == "":
+		return refuse("no_source_id")
+	case len(p.line.SourceID) > 100:
+		return refuse("long_id")
+	}
+	at, err := readTime(get(colTime))
+	if err != nil {
+		return refuse("bad_time")
+	}
+	if at.After(im.s.now().Add(5 * time.Minute)) {
+		return refuse("future")
+	}
+	p.rec = Record{Class: class.Code, SourceID: p.line.SourceID, ServiceAt: at, ServiceDay: workday.DayOf(at), Unit: im.units[fold(get(colUnit))],
+		Matter: get(colMatter), Mark: get(colMark)}
+	p.person = person{Name: contact.NameOf(get(colName)).Clear(), Phone: get(colPhone), Remark: get(colRemark)}
+	if p.rec.Unit == "" {
+		p.line.setCode("no_unit")
+	}
+	born, odd := readBirth(get(colBorn), get(colIdentity))
+	if odd {
+		p.line.setCode("bad_birth")
+	}
+	p.person.Born = born
+	phone, err := contact.ParseMobile(get(colPhone))
+	if err != nil {
+		p.phoneErr = contact.Code(err)
+		p.line.Code, p.line.Reason, p.line.English = p.phoneErr, contact.Reason(err), err.Error()
+	} else {
+		p.person.Phone = phone.Clear()
+		p.phoneHash = im.s.Book.Vault.HashPhone(phone)
+	}
+	whole, _ := json.Marshal([]any{p.rec, p.person, get(colUnit)}) // strings and times always encode
+	p.digest = im.s.Book.Vault.For("survey.record").Hash(string(whole))
+	return p, true
+}
+
+func (l *Line) setCode(code string) {
+	l.Code, l.Reason, l.English = code, reasons[code][0], reasons[code][1]
+}
+
+// store writes a chunk of lines in one transaction and then tells what became of each.
+func (im *importer) store(ctx context.Context, lines []parsed) error {
+	if len(lines) == 0 {
+		return nil
+	}
+	in := im.s.DB.Update
+	if im.opt.DryRun {
+		in = im.s.DB.View
+	}
+	before := im.out
+	var count Imported
+	err := in(ctx, func(tx *storage.Tx) error {
+		count = before
+		for i := range lines {
+			if lines[i].line.Outcome != Refused {
+				if err := im.put(tx, &lines[i]); err != nil {
+					return fmt.Errorf("line %d: %w", lines[i].line.Number, err)
+				}
+			}
+			count.add(lines[i].line)
+			if l := lines[i].line; l.Code != "" && !im.opt.DryRun {
+				if _, err := tx.Exec(`INSERT INTO survey_import_line (import_id, line, outcome, code) VALUES ($1, $2, $3, $4)`,
+					im.out.ID, l.Number, l.Outcome, l.Code); err != nil {
+					return err
+				}
+			}
+		}
+		if im.opt.DryRun {
+			return nil
+		}
+		_, err := tx.Exec(`UPDATE survey_import SET lines = $2, accepted = $3, known = $4, corrected = $5, refused = $6 WHERE id = $1`,
+			im.out.ID, count.Lines, count.Accepted, count.Known, count.Corrected, count.Refused)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	im.out = count
+	if im.opt.Line != nil {
+		for _, p := range lines {
+			im.opt.Line(p.line)
+		}
+	}
+	return nil
+}
+
+func (o *Imported) add(l Line) {
+	o.Lines++
+	switch l.Outcome {
+	case Accepted:
+		o.Accepted++
+	case Known:
+		o.Known++
+	case Corrected:
+		o.Corrected++
+	case Refused:
+		o.Refused++
+	}
+	if l.Code != "" {
+		if l.Outcome != Refused {
+			o.Odd++
+		}
+		if len(o.Notable) < 1000 {
+			o.Notable = append(o.Notable, l)
+		}
+	}
+}
+
+// put enters one record, or finds that it is known.
+func (im *importer) put(tx *storage.Tx, p *parsed) error {
+	type row struct {
+		id, digest string
+		revision   int
+	}
+	key := p.rec.Class + "/" + p.rec.SourceID
+	if digest, ok := im.seen[key]; ok {
+		p.line.Outcome = map[bool]string{true: Known, false: Corrected}[digest == p.digest]
+		im.seen[key] = p.digest
+		return nil
+	}
+	old, err := storage.All(tx, func(r storage.Row) (v row, err error) { return v, r.Scan(&v.id, &v.digest, &v.revision) },
+		`SELECT id, digest, revision FROM survey_record WHERE class = $1 AND source_id = $2 `+im.lock(tx), p.rec.Class, p.rec.SourceID)
+	if err != nil {
+		return err
+	}
+	switch {
+	case len(old) == 0:
+		p.line.Outcome = Accepted
+	case old[0].digest == p.digest:
+		p.line.Outcome = Known
+	default:
+		p.line.Outcome = Corrected
+	}
+	if im.opt.DryRun {
+		im.seen[key] = p.digest
+		return nil
+	}
+	box := im.s.Book.Vault.For("survey.person")
+	who, err := json.Marshal(p.person)
+	if err != nil {
+		return err
+	}
+	now := storage.At(im.s.now())
+	switch p.line.Outcome {
+	case Accepted:
+		n, err := tx.Exec(`INSERT INTO survey_record (id, class, source_id, digest, revision, service_at, service_day, unit, matter, mark, phone_hash, phone_error,
+				person, import_id, line, imported_at)
+			VALUES ($1, $2, $3, $4, 1, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (class, source_id) DO NOTHING`,
+			storage.NewID(), p.rec.Class, p.rec.SourceID, p.digest, storage.At(p.rec.ServiceAt), p.rec.ServiceDay, p.rec.Unit, p.rec.Matter, p.rec.Mark,
+			p.phoneHash, p.phoneErr, box.Seal(string(who)), im.out.ID, p.line.Number, now)
+		if err == nil && n == 0 {
+			p.line.Outcome = Known // another import has just entered it
+		}
+		return err
+	case Corrected:
+		if err := im.keepVersion(tx, old[0].id); err != nil {
+			return err
+		}
+		_, err := tx.Exec(`UPDATE survey_record SET digest = $2, revision = $3, service_at = $4, service_day = $5, unit = $6, matter = $7, mark = $8,
+				phone_hash = $9, phone_error = $10, person = $11, import_id = $12, line = $13, imported_at = $14 WHERE id = $1`,
+			old[0].id, p.digest, old[0].revision+1, storage.At(p.rec.ServiceAt), p.rec.ServiceDay, p.rec.Unit, p.rec.Matter, p.rec.Mark,
+			p.phoneHash, p.phoneErr, box.Seal(string(who)), im.out.ID, p.line.Number, now)
+		return err
+	}
+	return nil
+}
+
+func (im *importer) lock(tx *storage.Tx) string {
+	if im.opt.DryRun {
+		return ""
+	}
+	return tx.ForUpdate()
+}
+
+// keepVersion copies what a record says now to its history.
+func (im *importer) keepVersion(tx *storage.Tx, id string) error {
+	r, err := im.s.Record(tx, id)
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(struct {
+		Record Record
+		Person *person
+	}{r, r.person})
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`INSERT INTO survey_record_version (record_id, revision, digest, body, import_id, imported_at)
+		SELECT id, revision, digest, $2, import_id, imported_at FROM survey_record WHERE id = $1`,
+		id, im.s.Book.Vault.For("survey.person").Seal(string(body)))
+	return err
+}
