@@ -126,6 +126,11 @@ func (s *Survey) Reply(tx *storage.Tx, in sms.Inbound) error {
 	return s.saveAnswer(tx, a)
 }
 
+// CarrierStopped takes over an opt-out that a resident gave to the carrier instead of us; it is Outbox.Stopped.
+func (s *Survey) CarrierStopped(tx *storage.Tx, m sms.Message) error {
+	return s.Book.OptOut(tx, m.Phone, contact.OptOut{Scope: contact.ScopeSurvey, Source: "carrier", Evidence: m.ID, At: s.now()})
+}
+
 func (s *Survey) read(text string) reply.Verdict {
 	if s.Read != nil {
 		return s.Read(text)

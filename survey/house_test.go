@@ -85,6 +85,7 @@ func openHouse(t testing.TB, db *storage.DB, keys string, fresh bool) *house {
 	h.inbox = &sms.Inbox{DB: db, Vault: v, Now: h.now, Log: quiet}
 	h.survey = &survey.Survey{DB: db, Book: h.book, Office: h.office, Outbox: h.outbox, Inbox: h.inbox, Now: h.now, Log: quiet}
 	h.inbox.Handle = h.survey.Reply
+	h.outbox.Stopped = h.survey.CarrierStopped
 	h.sim.Receipts = h.outbox.Receipt
 	h.sim.Replies = func(ctx context.Context, in sms.Inbound) error { _, _, err := h.inbox.Receive(ctx, in); return err }
 	if fresh {

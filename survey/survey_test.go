@@ -342,6 +342,22 @@ func TestOptOutHoldsForGoodAndIsNotConfirmed(t *testing.T) {
 	})
 }
 
+func TestOptOutAtTheCarrierIsOursToo(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		if err := h.sim.Set(h.ctx, sim.Settings{StoppedRate: 1}); err != nil {
+			t.Fatal(err)
+		}
+		h.importText(records(0, 1))
+		h.run("2026-11-22")
+		h.settle()
+		h.set(time.Date(2027, 11, 23, 9, 0, 0, 0, workday.Zone))
+		h.importText(strings.ReplaceAll(strings.ReplaceAll(records(0, 1), "2026-11-22", "2027-11-22"), "HZ", "HY"))
+		if res := h.run("2027-11-22"); res.Not[survey.OptedOut] != 1 {
+			t.Errorf("%+v", res)
+		}
+	})
+}
+
 func TestKilledCampaignIsNotCountedAsSent(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		h.importText(records(0, 4))
