@@ -22,25 +22,70 @@ type keypad struct {
 	private bool
 }
 
-// Keys of 110 follow each other within together, after a pause of alone: whoever presses 1, 1 and 0 in three menus at
-// leisure does not mean it.
+// The keys of 110 follow each other within together, after a pause of alone: whoever presses 1, 1 and 0 in three menus
+// at leisure does not mean it.
 const (
 	together = 1500 * time.Millisecond
 	alone    = 2 * time.Second
 )
 
-func (k *keypad) press(key rune, now time.Time) flow.Key {
-	urgent := !k.private && key == '0' && k.last == [2]rune{'1', '1'} &&
-		now.Sub(k.at[2]) <= together && k.at[2].Sub(k.at[1]) <= together && (k.at[0].IsZero() || k.at[1].Sub(k.at[0]) >= alone)
+// press takes a key and says what it means. hold is true for the second 1 of what may become 110: it counts as itself
+// only when no 0 follows in time.
+func (k *keypad) press(key rune, now time.Time) (means flow.Key, hold bool) {
+	close := now.Sub(k.at[2]) <= together
+	apart := func(first time.Time, before time.Time) bool { return before.IsZero() || first.Sub(before) >= alone }
+	urgent := !k.private && key == '0' && k.last == [2]rune{'1', '1'} && close && k.at[2].Sub(k.at[1]) <= together && apart(k.at[1], k.at[0])
+	hold = !k.private && key == '1' && k.last[1] == '1' && close && apart(k.at[2], k.at[1])
 	k.last = [2]rune{k.last[1], key}
 	k.at = [3]time.Time{k.at[1], k.at[2], now}
 	switch {
 	case urgent:
-		return flow.Urgent
+		return flow.Urgent, false
 	case key >= '0' && key <= '9' || key == '*' || key == '#':
-		return key
+		return key, hold
 	}
-	return flow.NoKey // A to D
+	return flow.NoKey, false // A to D
+}
+
+// readKeys reads the caller's keys as they come, whatever the call is doing meanwhile: the time between them tells 110.
+func (v *visit) readKeys(ctx context.Context) {
+	var held flow.Key
+	give := func(key flow.Key) {
+		select {
+		case v.keys <- key:
+		default: // nobody asks for keys, and somebody plays with them
+		}
+	}
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		select {
+		case d := <-v.call.Media().Digits():
+			v.padLock.Lock()
+			key, hold := v.pad.press(d.Key, time.Now())
+			v.padLock.Unlock()
+			if held != flow.NoKey && key != flow.Urgent {
+				give(held)
+			}
+			held = flow.NoKey
+			switch {
+			case hold:
+				held = key
+				timer.Reset(together)
+			case key != flow.NoKey:
+				give(key)
+			}
+		case key := <-v.words:
+			give(key)
+		case <-timer.C:
+			if held != flow.NoKey {
+				give(held)
+				held = flow.NoKey
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // Say implements flow.Host.
@@ -63,26 +108,18 @@ func (v *visit) play(ctx context.Context, p *media.Prompt) (flow.Key, error) {
 	defer stop()
 	done := make(chan error, 1)
 	go func() { done <- leg.Play(playing, p) }()
-	for {
-		select {
-		case d := <-leg.Digits():
-			if key := v.keys.press(d.Key, v.h.now()); key != flow.NoKey {
-				stop()
-				if err := <-done; errors.Is(err, media.ErrClosed) {
-					return flow.NoKey, err
-				}
-				return key, nil
-			}
-		case key := <-v.words:
-			stop()
-			<-done
-			return key, nil
-		case err := <-done:
-			if err != nil && ctx.Err() != nil {
-				err = ctx.Err()
-			}
+	select {
+	case key := <-v.keys:
+		stop()
+		if err := <-done; errors.Is(err, media.ErrClosed) {
 			return flow.NoKey, err
 		}
+		return key, nil
+	case err := <-done:
+		if err != nil && ctx.Err() != nil {
+			err = ctx.Err()
+		}
+		return flow.NoKey, err
 	}
 }
 
@@ -91,21 +128,15 @@ func (v *visit) Press(ctx context.Context, wait time.Duration) (flow.Key, error)
 	leg := v.call.Media()
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
-	for {
-		select {
-		case d := <-leg.Digits():
-			if key := v.keys.press(d.Key, v.h.now()); key != flow.NoKey {
-				return key, nil
-			}
-		case key := <-v.words:
-			return key, nil
-		case <-timer.C:
-			return flow.NoKey, nil
-		case <-leg.Done():
-			return flow.NoKey, media.ErrClosed
-		case <-ctx.Done():
-			return flow.NoKey, ctx.Err()
-		}
+	select {
+	case key := <-v.keys:
+		return key, nil
+	case <-timer.C:
+		return flow.NoKey, nil
+	case <-leg.Done():
+		return flow.NoKey, media.ErrClosed
+	case <-ctx.Done():
+		return flow.NoKey, ctx.Err()
 	}
 }
 
@@ -122,7 +153,7 @@ func (v *visit) ask(ctx context.Context, wait time.Duration, keys ...string) (fl
 func (v *visit) flush() {
 	for {
 		select {
-		case <-v.call.Media().Digits():
+		case <-v.keys:
 		default:
 			return
 		}
@@ -131,7 +162,9 @@ func (v *visit) flush() {
 
 // Private implements flow.Host: what is keyed is neither recorded nor taken for a call for help.
 func (v *visit) Private(on bool) {
-	v.keys.private = on
+	v.padLock.Lock()
+	v.pad.private = on
+	v.padLock.Unlock()
 	if v.recording == nil {
 		return
 	}
@@ -187,8 +220,6 @@ func (v *visit) listen(ctx context.Context) {
 		v.did("语音识别不可用")
 		return
 	}
-	words := make(chan flow.Key, 1)
-	v.words = words
 	tap := v.call.Media().Tap()
 	go func() {
 		defer tap.Close()
@@ -218,7 +249,7 @@ func (v *visit) listen(ctx context.Context) {
 				continue
 			}
 			select {
-			case words <- key:
+			case v.words <- key:
 			default:
 			}
 		}

@@ -37,10 +37,14 @@ func (v *visit) message(ctx context.Context, n *flow.Node) (string, error) {
 	longest, shortest := n.Time("longest", 3*time.Minute), n.Time("shortest", 2*time.Second)
 	retakes := 0
 	for try := 0; try < n.Tries(2); try++ {
-		if _, err := v.Say(ctx, []string{"beep"}); err != nil {
+		key, err := v.Say(ctx, []string{"beep"})
+		if err != nil {
 			return "", err
 		}
-		m, err := v.hearMessage(ctx, longest)
+		m := spoken{key: key}
+		if key != '#' && key != flow.Urgent {
+			m, err = v.hearMessage(ctx, longest)
+		}
 		if err != nil {
 			if m.voice >= shortest {
 				return "", errors.Join(v.keep(context.WithoutCancel(ctx), m), err)
@@ -138,9 +142,8 @@ func (v *visit) hearMessage(ctx context.Context, longest time.Duration) (m spoke
 				m.end = "quiet"
 				return m, nil
 			}
-		case d := <-leg.Digits():
-			switch key := v.keys.press(d.Key, v.h.now()); key {
-			case '#', flow.Urgent:
+		case key := <-v.keys:
+			if key == '#' || key == flow.Urgent {
 				m.end, m.key = "key", key
 				return m, nil
 			}

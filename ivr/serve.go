@@ -36,6 +36,9 @@ func (h *Hotline) Serve(ctx context.Context, call sip.Call) {
 	v.note(func(r *Record) { r.Answered = h.now() })
 	v.show(func(l *LiveCall) { l.Stage = StageBot })
 
+	go v.readKeys(ctx)
+	v.settleIn(ctx)
+
 	// Too many calls, or maintenance: a sentence, then good-bye.
 	if v.turnedAway(ctx) {
 		return
@@ -83,11 +86,7 @@ func (v *visit) perform(ctx context.Context, n *flow.Node) (next string, err err
 	case "rate":
 		outcome, err = v.rate(ctx, n)
 	case "hangup":
-		if _, err = v.Say(ctx, n.Prompts); err == nil {
-			v.note(func(r *Record) { r.EndedBy = string(sip.ByUs) })
-			err = errOver
-		}
-		return "", err
+		return "", v.goodbye(ctx, n.Prompts)
 	default:
 		return "", fmt.Errorf("flow verb %s cannot be performed", n.Verb)
 	}
@@ -129,6 +128,23 @@ func (v *visit) survive() {
 	}
 }
 
+// settleIn gives the sound a moment to find its way: telephones and networks that are still setting up after our answer
+// would swallow the first word.
+func (v *visit) settleIn(ctx context.Context) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for waited := 20 * time.Millisecond; waited <= 600*time.Millisecond; waited += 20 * time.Millisecond {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		if waited >= 200*time.Millisecond && v.call.Media().Heard() {
+			return
+		}
+	}
+}
+
 // full says whether the hotline leads as many calls as it may; with slack 1, and with 2 a tenth more.
 func (h *Hotline) full(slack int) bool {
 	most := h.cfg.MaxCalls
@@ -167,10 +183,23 @@ func (v *visit) turnedAway(ctx context.Context) bool {
 		return false
 	}
 	v.note(func(r *Record) { r.Disposition, r.EndedBy = TurnedAway, string(sip.ByUs) })
-	if _, err := v.Say(ctx, []string{key}); err != nil {
+	if err := v.goodbye(ctx, []string{key}); err != nil && !errors.Is(err, errOver) {
 		v.log.Debug("ivr: turn away", "err", err)
 	}
 	return true
+}
+
+// goodbye says the last words and ends the call. The caller's telephone buffers what it hears: a line that is cut with
+// the last word cuts the word.
+func (v *visit) goodbye(ctx context.Context, words []string) error {
+	if _, err := v.Say(ctx, words); err != nil {
+		return err
+	}
+	if err := v.call.Media().Play(ctx, media.Silence(300*time.Millisecond)); err != nil {
+		return err
+	}
+	v.note(func(r *Record) { r.EndedBy = string(sip.ByUs) })
+	return errOver
 }
 
 // farewell says a last sentence to a caller whose call we end, if they are still there.
@@ -182,10 +211,7 @@ func (v *visit) farewell(ctx context.Context, key string) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() {})
-	defer stop()
-	v.note(func(r *Record) { r.EndedBy = string(sip.ByUs) })
-	if _, err := v.Say(ctx, []string{key}); err != nil {
+	if err := v.goodbye(ctx, []string{key}); err != nil && !errors.Is(err, errOver) {
 		v.log.Debug("ivr: farewell", "err", err)
 	}
 }

@@ -40,8 +40,10 @@ type visit struct {
 	person    contact.Person // zero without a number
 	before    int            // earlier calls of this person
 	recording *media.Recording
-	keys      keypad
-	words     <-chan flow.Key // what a recogniser heard, nil without one
+	keys      chan flow.Key // what the caller pressed, or said where a recogniser listens
+	padLock   sync.Mutex
+	pad       keypad
+	words     chan flow.Key // from the recogniser
 
 	fields     map[string]string // what set noted
 	wants      bool              // asked for a person and has not been served yet
@@ -58,7 +60,7 @@ type visit struct {
 func (h *Hotline) enter(call sip.Call, cancel context.CancelCauseFunc) *visit {
 	info := call.Info()
 	f := h.flow.Load()
-	v := &visit{h: h, call: call, flow: f, interrupt: cancel, fields: map[string]string{}, log: h.log.With("call", call.ID())}
+	v := &visit{h: h, call: call, flow: f, interrupt: cancel, fields: map[string]string{}, keys: make(chan flow.Key, 64), words: make(chan flow.Key, 1), log: h.log.With("call", call.ID())}
 	v.rec = Record{
 		ID: call.ID(), Node: h.cfg.Node, Dialled: info.To, Trunk: info.Trunk, Anonymous: info.Anonymous,
 		Started: info.Started, Seen: h.now(), Flow: f.Name, FlowVersion: f.Version, Steps: []Step{},

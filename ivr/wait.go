@@ -106,11 +106,7 @@ func (v *visit) await(ctx context.Context, n *flow.Node, w *desk.Waiter, answere
 		case t := <-answered:
 			v.talk = t
 			return connected, nil
-		case d := <-leg.Digits():
-			if out := v.leaveBy(n, v.keys.press(d.Key, v.h.now())); out != "" {
-				return out, nil
-			}
-		case key := <-v.words:
+		case key := <-v.keys:
 			if out := v.leaveBy(n, key); out != "" {
 				return out, nil
 			}

@@ -34,13 +34,15 @@ const Patience = 40 * time.Second
 
 // Options of a Stage.
 type Options struct {
-	Dir    string      // data folder; a temporary one when empty
-	DB     *storage.DB // a SQLite file in Dir when nil
-	Clock  time.Time   // what time it is when the stage opens; now when zero
-	Flow   string      // text of the flow; Quick of the shipped one when empty
-	Desk   desk.Options
-	Change func(*ivr.Config) // last changes
-	Log    io.Writer         // of the program; the test's log when nil
+	Dir     string      // data folder; a temporary one when empty
+	DB      *storage.DB // a SQLite file in Dir when nil
+	Clock   time.Time   // what time it is when the stage opens; now when zero
+	Flow    string      // text of the flow; Quick of the shipped one when empty
+	Desk    desk.Options
+	Silence time.Duration           // after which a line without sound is taken for dead; the engine's default when zero
+	Change  func(*ivr.Config)       // last changes
+	Wrap    func(sip.Call) sip.Call // changes incoming calls before they are served
+	Log     io.Writer               // of the program; the test's log when nil
 }
 
 // Stage is a hotline that is up.
@@ -61,6 +63,7 @@ type Stage struct {
 	stop   context.CancelFunc
 	served chan struct{}
 	ownDB  bool
+	once   sync.Once
 }
 
 // Password is the password of every operator's telephone.
@@ -181,7 +184,7 @@ func Open(opt Options) (_ *Stage, err error) {
 		return s, err
 	}
 	loop := netip.MustParseAddr("127.0.0.1")
-	if s.engine, err = media.NewEngine(media.Config{IP: loop, PortLow: 20000, PortHigh: 25999, Pacers: 1, Quarantine: 100 * time.Millisecond, Log: log}); err != nil {
+	if s.engine, err = media.NewEngine(media.Config{IP: loop, PortLow: 20000, PortHigh: 25999, Pacers: 1, Quarantine: 100 * time.Millisecond, Silence: opt.Silence, FirstPacket: opt.Silence, Log: log}); err != nil {
 		return s, err
 	}
 	if s.Sounds, err = media.NewEngine(media.Config{IP: loop, PortLow: 26000, PortHigh: 31999, Pacers: 1, Quarantine: 100 * time.Millisecond, Log: log}); err != nil {
@@ -212,13 +215,20 @@ func Open(opt Options) (_ *Stage, err error) {
 	s.stop = stop
 	go func() {
 		defer close(s.served)
-		_ = s.Server.Serve(ctx, s.Hotline.Serve)
+		_ = s.Server.Serve(ctx, func(ctx context.Context, c sip.Call) {
+			if opt.Wrap != nil {
+				c = opt.Wrap(c)
+			}
+			s.Hotline.Serve(ctx, c)
+		})
 	}()
 	return s, nil
 }
 
-// Close takes everything down.
-func (s *Stage) Close() {
+// Close takes everything down. It may be called twice.
+func (s *Stage) Close() { s.once.Do(s.close) }
+
+func (s *Stage) close() {
 	if s.stop != nil {
 		s.stop()
 		<-s.served

@@ -230,12 +230,14 @@ func (p *Phone) Dial(ctx context.Context, number string) (*Call, error) {
 	if err := d.WaitAnswer(ctx, sipgo.AnswerOptions{Username: p.cfg.User, Password: p.cfg.Password}); err != nil {
 		return fail(err)
 	}
-	if err := d.Ack(ctx); err != nil {
-		return fail(err)
-	}
 	c, err := p.begin(leg, d.InviteResponse.Body(), d)
 	if err != nil {
+		_ = d.Ack(ctx)
 		_ = d.Bye(ctx)
+		return fail(err)
+	}
+	if err := d.Ack(ctx); err != nil {
+		c.end()
 		return fail(err)
 	}
 	d.OnState(func(s gosip.DialogState) {
