@@ -174,6 +174,17 @@ func TestKeysAreSentAsEvents(t *testing.T) {
 	}
 }
 
+func TestKeysOnHoldDoNotWaitForEver(t *testing.T) {
+	t.Parallel()
+	leg, peer := dial(t, newEngine(t), mediatest.Phone{}, func(p *media.Params) { p.Send = false })
+	ctx, stop := context.WithTimeout(context.Background(), patience)
+	defer stop()
+	check(t, leg.SendDigits(ctx, "12"))
+	if d := peer.Digits(); d != "" {
+		t.Errorf("%q was sent on hold", d)
+	}
+}
+
 func TestKeysAreTonesWithoutEvents(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)

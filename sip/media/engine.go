@@ -19,6 +19,7 @@ type Config struct {
 	PortHigh    int           // last port, 29999 when 0; two ports per leg
 	Pacers      int           // pacing threads, cores − 1 but at least 1 when 0
 	Slot        time.Duration // part of a frame the pacer works at a time; 1, 2, 4, 5, 10 or 20 ms; 5 ms when 0
+	Nice        int           // niceness of the pacing threads, −10 when 0; left alone where the system does not permit it
 	Quarantine  time.Duration // how long a port rests after a call, 15 s when 0
 	FirstPacket time.Duration // time-out for the first RTP packet, 30 s when 0
 	Silence     time.Duration // time-out for any later one, 60 s when 0
@@ -50,6 +51,7 @@ func NewEngine(cfg Config) (*Engine, error) {
 	setDefault(&cfg.PortHigh, max(29999, cfg.PortLow+1))
 	setDefault(&cfg.Pacers, max(1, runtime.NumCPU()-1))
 	setDefault(&cfg.Slot, 5*time.Millisecond)
+	setDefault(&cfg.Nice, -10)
 	setDefault(&cfg.Quarantine, 15*time.Second)
 	setDefault(&cfg.FirstPacket, 30*time.Second)
 	setDefault(&cfg.Silence, 60*time.Second)
@@ -69,7 +71,7 @@ func NewEngine(cfg Config) (*Engine, error) {
 	}
 	e := &Engine{cfg: cfg, ports: ports}
 	for range cfg.Pacers {
-		e.pacers = append(e.pacers, newPacer(cfg.Slot, cfg.Log))
+		e.pacers = append(e.pacers, newPacer(cfg))
 	}
 	return e, nil
 }

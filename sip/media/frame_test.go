@@ -1,9 +1,13 @@
 package media
 
 import (
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -134,6 +138,104 @@ func TestStalledPacerSkipsFramesAndKeepsTime(t *testing.T) {
 	}
 	if len(ts) != 3 || ts[1]-ts[0] != 160 || ts[2]-ts[1] != 30*160 {
 		t.Errorf("timestamps %v", ts)
+	}
+}
+
+// still is a link that brings the same stream for ever and forgets what is sent.
+type still struct {
+	wire
+	b   [172]byte
+	seq uint16
+	had bool
+}
+
+func (s *still) read(p []byte) (int, netip.AddrPort, error) {
+	if s.had = !s.had; !s.had {
+		return 0, netip.AddrPort{}, errAgain
+	}
+	s.seq++
+	s.b[0], s.b[1], s.b[2], s.b[3] = 0x80, 8, byte(s.seq>>8), byte(s.seq)
+	ts := uint32(s.seq) * 160
+	s.b[4], s.b[5], s.b[6], s.b[7] = byte(ts>>24), byte(ts>>16), byte(ts>>8), byte(ts)
+	return copy(p, s.b[:]), atSDP, nil
+}
+func (s *still) write([]byte, netip.AddrPort) error        { return nil }
+func (s *still) writeControl([]byte, netip.AddrPort) error { return nil }
+
+func TestFrameDoesNotAllocate(t *testing.T) {
+	l, _ := wireLeg(t, both(atSDP))
+	l.link = &still{}
+	other, _ := wireLeg(t, both(atSDP))
+	if _, err := Connect(l, other); err != nil {
+		t.Fatal(err)
+	}
+	l.Tap()
+	l.Loop(Tone([]float64{440}, time.Second))
+	tick := int64(0)
+	n := testing.AllocsPerRun(200, func() { // shorter than the time to the first RTCP report
+		if tick > 100 {
+			tick = 100
+		}
+		l.frame(tick)
+		tick++
+	})
+	if n > 0 {
+		t.Errorf("%v allocations per frame", n)
+	}
+}
+
+func TestNothingIsLeftBehind(t *testing.T) {
+	fds := func() int {
+		d, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(d)
+	}
+	before, routines := fds(), runtime.NumGoroutine()
+	e, err := NewEngine(Config{IP: netip.MustParseAddr("127.0.0.1"), Pacers: 2, Quarantine: FrameTime})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ports := e.FreePorts()
+	for round := range 5 {
+		var legs []*Leg
+		for i := range 20 {
+			l, err := e.Open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			legs = append(legs, l)
+			if err := l.Start(both(atSDP)); err != nil {
+				t.Fatal(err)
+			}
+			if i == 7 { // one is enough: each waits for the disk at its end
+				if _, err := l.Record(filepath.Join(t.TempDir(), fmt.Sprint(round)), RecordOptions{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			go l.Play(t.Context(), Silence(time.Hour))
+			go l.SendDigits(t.Context(), "123456789")
+			if i > 0 {
+				if _, err := Connect(legs[i-1], l); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for _, l := range legs {
+			l.Close()
+		}
+	}
+	for end := time.Now().Add(20 * time.Second); e.FreePorts() != ports; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d of %d ports came back", e.FreePorts(), ports)
+		}
+	}
+	e.Close()
+	for end := time.Now().Add(20 * time.Second); fds() > before || runtime.NumGoroutine() > routines; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d files and %d goroutines, before %d and %d", fds(), runtime.NumGoroutine(), before, routines)
+		}
 	}
 }
 

@@ -332,7 +332,6 @@ func (l *Leg) watch(tick int64) {
 
 // finish is the pacer's last act on a leg.
 func (l *Leg) finish(tick int64) {
-	l.mark()
 	if l.cur != nil {
 		l.bye()
 		l.in.events.flush(l)

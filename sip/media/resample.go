@@ -24,12 +24,17 @@ func Resample(in []int16, from, to int) ([]int16, error) {
 	if up > 4096 {
 		return nil, fmt.Errorf("resample %d Hz to %d Hz: no simple ratio", from, to)
 	}
-	phases := sincPhases(up, down)
-	half := len(phases[0]) / 2
+	phases := make([][]float64, up)                 // one filter for each position between two input samples, made when needed
+	cut := min(1, float64(up)/float64(down)) * 0.97 // relative to the input's Nyquist frequency; 3 % for the slope
+	half := int(math.Ceil(sincCrossings / cut))
 	out := make([]int16, (len(in)*up+down-1)/down)
 	for i := range out {
 		at := i * down
-		base, taps := at/up, phases[at%up]
+		base, phase := at/up, at%up
+		if phases[phase] == nil {
+			phases[phase] = sincPhase(float64(phase)/float64(up), cut, half)
+		}
+		taps := phases[phase]
 		sum := 0.0
 		for k, c := range taps {
 			if j := base + k - half + 1; j >= 0 && j < len(in) {
@@ -41,26 +46,21 @@ func Resample(in []int16, from, to int) ([]int16, error) {
 	return out, nil
 }
 
-// sincPhases makes the filters: one for each position of an output sample between two input samples.
-func sincPhases(up, down int) [][]float64 {
-	const crossings = 24
-	cut := min(1, float64(up)/float64(down)) * 0.97 // relative to the input's Nyquist frequency; 3 % for the slope
-	half := int(math.Ceil(crossings / cut))
-	phases := make([][]float64, up)
-	for p := range phases {
-		taps := make([]float64, 2*half)
-		sum := 0.0
-		for k := range taps {
-			x := float64(k-half+1) - float64(p)/float64(up)
-			taps[k] = cut * sinc(cut*x) * kaiser(x/float64(half))
-			sum += taps[k]
-		}
-		for k := range taps {
-			taps[k] /= sum
-		}
-		phases[p] = taps
+const sincCrossings = 24
+
+// sincPhase is the filter for an output sample that lies a part of a sample behind an input sample.
+func sincPhase(part, cut float64, half int) []float64 {
+	taps := make([]float64, 2*half)
+	sum := 0.0
+	for k := range taps {
+		x := float64(k-half+1) - part
+		taps[k] = cut * sinc(cut*x) * kaiser(x/float64(half))
+		sum += taps[k]
 	}
-	return phases
+	for k := range taps {
+		taps[k] /= sum
+	}
+	return taps
 }
 
 func sinc(x float64) float64 {
@@ -75,9 +75,12 @@ func kaiser(x float64) float64 {
 	if x < -1 || x > 1 {
 		return 0
 	}
-	const beta = 8
-	return bessel(beta*math.Sqrt(1-x*x)) / bessel(beta)
+	return bessel(kaiserBeta*math.Sqrt(1-x*x)) / kaiserScale
 }
+
+const kaiserBeta = 8
+
+var kaiserScale = bessel(kaiserBeta)
 
 // bessel is the modified Bessel function I0.
 func bessel(x float64) float64 {

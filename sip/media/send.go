@@ -36,25 +36,19 @@ func (o *outbound) at(tick int64) uint32 {
 // transmit sends the frame, or the telephone event that takes its place.
 func (l *Leg) transmit(f *frame, tick int64) {
 	o, s := &l.out, l.cur
+	ts := o.at(tick)
+	payload, marker, eventTS := l.key(ts)
 	to := l.in.latch.target()
 	if !s.Send || !to.IsValid() || to.Port() == 0 || to.Addr().IsUnspecified() {
 		o.running, o.held = false, 0
 		return
 	}
-	ts := o.at(tick)
-	if k := l.keys.Load(); k != nil && s.DTMF != 0 {
-		payload, marker, ets, over := k.next(ts)
-		if over {
-			l.keys.CompareAndSwap(k, nil)
-			close(k.done)
+	if payload != nil && s.DTMF != 0 {
+		if marker {
+			o.held = 0
 		}
-		if payload != nil {
-			if marker {
-				o.held = 0
-			}
-			l.sendPacket(s.DTMF, marker, ets, copy(o.buf[12:], payload))
-			return
-		}
+		l.sendPacket(s.DTMF, marker, eventTS, copy(o.buf[12:], payload))
+		return
 	}
 	if o.held == 0 {
 		o.heldTS = ts
@@ -68,6 +62,20 @@ func (l *Leg) transmit(f *frame, tick int64) {
 	o.held = 0
 	l.sendPacket(s.PT, !o.running, o.heldTS, n)
 	o.running = true
+}
+
+// key is the telephone event of this frame, if there is one. On hold the keys go by unsent, so that nobody waits for ever.
+func (l *Leg) key(ts uint32) (payload []byte, marker bool, eventTS uint32) {
+	k := l.keys.Load()
+	if k == nil {
+		return nil, false, 0
+	}
+	payload, marker, eventTS, over := k.next(ts)
+	if over {
+		l.keys.CompareAndSwap(k, nil)
+		close(k.done)
+	}
+	return payload, marker, eventTS
 }
 
 // sendPacket sends the n bytes of payload that are in the buffer behind the header.
