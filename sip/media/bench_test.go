@@ -136,7 +136,7 @@ func runLegs(b *testing.B, mode string, n, seconds int) {
 			}
 		}
 		if mode == "record" {
-			r, err := l.Record(filepath.Join(dir, fmt.Sprint(i)), media.RecordOptions{})
+			r, err := l.Record(filepath.Join(dir, fmt.Sprint(i)), media.RecordOptions{Sync: -1})
 			check(b, err)
 			defer func() {
 				l.Close()

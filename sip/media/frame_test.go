@@ -210,7 +210,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 				t.Fatal(err)
 			}
 			if i == 7 { // one is enough: each waits for the disk at its end
-				if _, err := l.Record(filepath.Join(t.TempDir(), fmt.Sprint(round)), RecordOptions{}); err != nil {
+				if _, err := l.Record(filepath.Join(t.TempDir(), fmt.Sprint(round)), RecordOptions{Sync: -1}); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -17,7 +17,7 @@ import (
 
 // RecordOptions says how to record.
 type RecordOptions struct {
-	Sync time.Duration // how often the file is forced to disk; only at Stop when 0
+	Sync time.Duration // how often the file is forced to disk; only at Stop when 0, never when negative
 }
 
 // A Recording writes a leg's two directions to a stereo WAV file, 16-bit PCM at 8 kHz: left what is heard from the
@@ -284,8 +284,20 @@ func (w *recWriter) write(b *recBlock) error {
 // finish completes the file and the result.
 func (w *recWriter) finish() {
 	r := w.r
-	for _, step := range []func() error{w.header, w.f.Sync, w.f.Close} {
-		if err := step(); err != nil {
+	sync := r.opt.Sync >= 0
+	for _, step := range []struct {
+		wanted bool
+		do     func() error
+	}{
+		{true, w.header},
+		{sync, w.f.Sync},
+		{true, w.f.Close},
+		{sync && r.path != "", func() error { return syncDir(filepath.Dir(r.path)) }},
+	} {
+		if !step.wanted {
+			continue
+		}
+		if err := step.do(); err != nil {
 			r.fail(err)
 		}
 	}
@@ -295,9 +307,6 @@ func (w *recWriter) finish() {
 		Dropped:  r.dropped.Load(),
 	}
 	if r.path != "" {
-		if err := syncDir(filepath.Dir(r.path)); err != nil {
-			r.fail(err)
-		}
 		var err error
 		if res.Bytes, res.SHA256, err = hashFile(r.path); err != nil {
 			r.fail(err)
