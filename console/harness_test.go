@@ -51,10 +51,11 @@ type house struct {
 	staff  map[string]org.Staff // by login
 	files  string               // folder of recordings
 
-	mu    sync.Mutex
-	clock time.Time
-	live  []ivr.LiveCall
-	jars  map[string]http.CookieJar // of those who have signed in
+	mu     sync.Mutex
+	clock  time.Time
+	live   []ivr.LiveCall
+	jars   map[string]http.CookieJar // of those who have signed in
+	chrome context.Context           // the house's browser, once one was needed
 }
 
 const housePassword = "yangben-mima-2026"

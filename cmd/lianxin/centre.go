@@ -1,0 +1,344 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"lianxin/city"
+	"lianxin/console"
+	"lianxin/contact"
+	"lianxin/desk"
+	"lianxin/ivr"
+	"lianxin/ivr/kb"
+	"lianxin/ivr/prompts"
+	"lianxin/org"
+	"lianxin/schedule"
+	"lianxin/sip"
+	"lianxin/sip/media"
+	"lianxin/sms"
+	"lianxin/sms/sim"
+	"lianxin/sms/twilio"
+	"lianxin/speech"
+	"lianxin/storage"
+	"lianxin/survey"
+	"lianxin/ticket"
+	"lianxin/workday"
+)
+
+// Names in the data folder.
+const (
+	keysFile      = "keys.json"
+	recordingsDir = "recordings"
+	signInsFile   = "sample-signins.txt"
+	tokenFile     = "api-token"
+)
+
+// centre is every room of the house, wired.
+type centre struct {
+	cfg *Config
+	log *slog.Logger
+
+	db       *storage.DB
+	book     *contact.Book
+	office   *ticket.Office
+	outbox   *sms.Outbox
+	inbox    *sms.Inbox
+	survey   *survey.Survey
+	schedule *schedule.Scheduler
+	hub      *console.Hub
+
+	sim      *sim.Carrier // nil with a real carrier
+	webhooks map[string]http.Handler
+
+	engine  *media.Engine
+	phones  *sip.Server
+	board   *desk.Memory
+	prompts *prompts.Set
+	hotline *ivr.Hotline
+
+	sample city.Loaded
+	token  string
+}
+
+// openRooms opens what stands without sockets: storage and the rooms over it. The command line's tools use it too.
+func openRooms(ctx context.Context, cfg *Config, log *slog.Logger) (*centre, error) {
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data folder: %w", err)
+	}
+	db, err := storage.Open(ctx, cfg.dsn())
+	if err != nil {
+		return nil, err
+	}
+	c := &centre{cfg: cfg, log: log, db: db, hub: &console.Hub{}, webhooks: map[string]http.Handler{}}
+	if err := c.wireRooms(ctx); err != nil {
+		db.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *centre) wireRooms(ctx context.Context) error {
+	vault, err := contact.OpenVault(filepath.Join(c.cfg.Data, keysFile))
+	if err != nil {
+		return err
+	}
+	if err := vault.Bind(ctx, c.db); err != nil {
+		return err
+	}
+	c.book = &contact.Book{Vault: vault}
+	if c.office, err = ticket.NewOffice(c.book); err != nil {
+		return err
+	}
+	c.office.Changed = func(ticket.Ticket) { c.hub.Publish(console.EventTickets) }
+	c.office.Notify = func(n ticket.Notice) { c.hub.Publish(console.EventAlert) }
+
+	window, err := sms.ParseWindow(c.cfg.Window)
+	if err != nil {
+		return err
+	}
+	c.outbox = &sms.Outbox{DB: c.db, Vault: vault, Signature: c.cfg.Signature, Window: window, Limits: sms.Limits{PerSecond: c.cfg.SMSRate}, Log: c.log}
+	c.inbox = &sms.Inbox{DB: c.db, Vault: vault, Log: c.log}
+	c.survey = &survey.Survey{DB: c.db, Book: c.book, Office: c.office, Outbox: c.outbox, Inbox: c.inbox, Log: c.log}
+	c.inbox.Handle = func(tx *storage.Tx, in sms.Inbound) error {
+		tx.After(func() { c.hub.Publish(console.EventSurvey) })
+		return c.survey.Reply(tx, in)
+	}
+	c.outbox.Stopped = func(tx *storage.Tx, m sms.Message) error {
+		return c.book.OptOut(tx, m.Phone, contact.OptOut{Scope: contact.ScopeSurvey, Source: "carrier", Evidence: m.ID})
+	}
+	receipts := func(ctx context.Context, r sms.Receipt) error {
+		c.hub.Publish(console.EventSurvey)
+		return c.outbox.Receipt(ctx, r)
+	}
+	replies := func(ctx context.Context, in sms.Inbound) error {
+		_, _, err := c.inbox.Receive(ctx, in)
+		return err
+	}
+	switch c.cfg.Carrier {
+	case "twilio":
+		token, second, _ := strings.Cut(c.cfg.TwilioToken, ",")
+		account := twilio.Config{AccountSID: c.cfg.TwilioAccount, AuthToken: token, SecondToken: second, BaseURL: c.cfg.TwilioURL, PublicURL: c.cfg.PublicURL}
+		if strings.HasPrefix(c.cfg.TwilioFrom, "MG") {
+			account.MessagingServiceSID = c.cfg.TwilioFrom
+		} else {
+			account.From = c.cfg.TwilioFrom
+		}
+		carrier, err := twilio.New(account)
+		if err != nil {
+			return err
+		}
+		hooks := &twilio.Webhooks{Carrier: carrier, Receipts: receipts, Replies: replies, Log: c.log}
+		c.webhooks["POST "+twilio.StatusPath], c.webhooks["POST "+twilio.InboundPath] = hooks.Status(), hooks.Inbound()
+		c.outbox.Carriers = []sms.Carrier{carrier}
+	default:
+		c.sim = &sim.Carrier{DB: c.db, Vault: vault, Log: c.log, Receipts: receipts, Replies: replies}
+		c.outbox.Carriers = []sms.Carrier{c.sim}
+	}
+
+	c.schedule = schedule.New(c.db, workday.Zone, c.log)
+	return c.schedule.Add(c.survey.Job(c.cfg.SurveyAt))
+}
+
+// firstStart fills an empty database with the sample city and gives the API its first token.
+func (c *centre) firstStart(ctx context.Context) error {
+	if c.token = c.cfg.APIToken; c.token == "" {
+		var err error
+		if c.token, err = readOrMake(filepath.Join(c.cfg.Data, tokenFile)); err != nil {
+			return err
+		}
+	}
+	if !c.cfg.Sample {
+		return nil
+	}
+	var err error
+	c.sample, err = city.Load(ctx, c.db, city.Options{Book: c.book, Password: c.cfg.SamplePassword, PasswordFile: filepath.Join(c.cfg.Data, signInsFile)})
+	if err != nil || !c.sample.Fresh {
+		return err
+	}
+	return c.importSample(ctx)
+}
+
+// importSample brings in yesterday's sample records, as another system would.
+func (c *centre) importSample(ctx context.Context) error {
+	day := workday.DayOf(time.Now()).Add(-1)
+	records, err := city.Records(day)
+	if err != nil {
+		return err
+	}
+	name := "sample-" + day.String() + ".csv"
+	if err := os.WriteFile(filepath.Join(c.cfg.Data, name), records, 0o600); err != nil {
+		return err
+	}
+	_, err = c.survey.Import(ctx, strings.NewReader(string(records)), name, survey.ImportOptions{})
+	return err
+}
+
+// readOrMake reads a secret from a file, or makes one there on first use.
+func readOrMake(path string) (string, error) {
+	b, err := os.ReadFile(path)
+	if err == nil {
+		return strings.TrimSpace(string(b)), nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	secret := make([]byte, 24)
+	if _, err := rand.Read(secret); err != nil {
+		return "", err
+	}
+	text := hex.EncodeToString(secret)
+	return text, os.WriteFile(path, []byte(text+"\n"), 0o600)
+}
+
+// openLines opens what answers the telephone: voice, signalling, board, prompts, flow.
+func (c *centre) openLines(ctx context.Context) (err error) {
+	if c.engine, err = media.NewEngine(media.Config{PortLow: c.cfg.RTPPorts.Low, PortHigh: c.cfg.RTPPorts.High, Log: c.log}); err != nil {
+		return err
+	}
+	c.board = desk.NewMemory(desk.Options{WrapUp: c.cfg.WrapUp})
+	base, err := kb.Embedded()
+	if err != nil {
+		return err
+	}
+	if c.prompts, err = prompts.Load(prompts.Options{Dir: c.cfg.Prompts, More: base.Prompts()}); err != nil {
+		return err
+	}
+	flow, err := ivr.LoadFlow(c.cfg.Flows, "hotline")
+	if err != nil {
+		return err
+	}
+	if c.phones, err = sip.New(c.sipConfig(), c.engine); err != nil {
+		return err
+	}
+	hotline := ivr.Config{
+		DB: c.db, Book: c.book, Office: c.office, Board: c.board, Dial: c.phones.Dial, Prompts: c.prompts, KB: base, Flow: flow,
+		Recordings: filepath.Join(c.cfg.Data, recordingsDir), Number: c.cfg.Hotline, MaxCalls: c.cfg.MaxCalls, Log: c.log,
+	}
+	if c.cfg.Recognizer != "" {
+		hotline.Hear = speech.OpenAIRecognizer{OpenAI: speech.OpenAI{Base: c.cfg.Recognizer, Key: c.cfg.RecognizerToken}, Model: c.cfg.RecognizerModel}
+	}
+	if c.hotline, err = ivr.New(hotline); err != nil {
+		return err
+	}
+	if _, err := c.hotline.Recover(ctx); err != nil {
+		return err
+	}
+	return c.seatOperators(ctx)
+}
+
+func (c *centre) sipConfig() sip.Config {
+	cfg := sip.Config{
+		Listen: []string{"udp://" + c.cfg.SIP, "tcp://" + c.cfg.SIP},
+		Open:   true, // a hotline is there for everybody; only registered operators are ever called from here
+		Realm:  org.Realm,
+		Accounts: func(ctx context.Context, user string) (a sip.Account, ok bool) {
+			err := c.db.View(ctx, func(tx *storage.Tx) error {
+				p, err := org.SIPAccount(tx, user)
+				a = sip.Account{MD5: p.MD5, SHA256: p.SHA256}
+				return err
+			})
+			if err != nil && !errors.Is(err, storage.ErrNotFound) {
+				c.log.Error("sip: read account", "err", err)
+			}
+			return a, err == nil
+		},
+		// The board answers at once, but its answer is not waited for in the registrar's own goroutine.
+		OnRegistration: func(user string, up bool) { go c.registered(user, up) },
+		Admit: func() (time.Duration, bool) {
+			if c.overloaded() {
+				return 5 * time.Second, false
+			}
+			return 0, true
+		},
+		Log: c.log,
+	}
+	if c.cfg.PublicIP != "" {
+		cfg.PublicIP = netip.MustParseAddr(c.cfg.PublicIP) // check has read it
+	}
+	trunk := sip.Trunk{Name: "trunk"}
+	for _, t := range c.cfg.Trunks {
+		p, _ := prefix(t)
+		trunk.Addrs = append(trunk.Addrs, p)
+	}
+	if len(trunk.Addrs) > 0 {
+		cfg.Trunks = []sip.Trunk{trunk}
+	}
+	return cfg
+}
+
+// fewLegs is how many legs a machine leads whatever else it does. Lateness with fewer has another cause than calls, and
+// turning callers away would not mend it.
+const fewLegs = 40
+
+// overloaded reports whether one more call would make those that are up suffer.
+func (c *centre) overloaded() bool { return c.engine.Legs() >= fewLegs && c.engine.Overloaded() }
+
+func (c *centre) registered(user string, up bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := c.board.Registered(ctx, user, up); err != nil && !errors.Is(err, desk.ErrUnknown) && !errors.Is(err, desk.ErrClosed) {
+		c.log.Error("desk: registration", "extension", user, "err", err)
+	}
+}
+
+// seatOperators puts everybody who has an extension on the board.
+func (c *centre) seatOperators(ctx context.Context) error {
+	var seats []desk.Operator
+	err := c.db.View(ctx, func(tx *storage.Tx) error {
+		staff, err := org.AllStaff(tx)
+		for _, s := range staff {
+			if s.Extension != "" && s.Can(org.TakeCalls) {
+				seats = append(seats, desk.Operator{Extension: s.Extension, StaffID: s.ID, Name: s.Name, AutoReady: c.cfg.AutoReady})
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("seat the operators: %w", err)
+	}
+	for i, seat := range seats {
+		seat.Rank = i
+		if err := c.board.Put(ctx, seat); err != nil {
+			return fmt.Errorf("seat the operators: %w", err)
+		}
+	}
+	return nil
+}
+
+// console is the handler of everything HTTP.
+func (c *centre) console() http.Handler {
+	return console.New(console.Deps{
+		DB: c.db, Log: c.log, Hub: c.hub, HTTPS: c.cfg.TLSCert != "", Sample: c.cfg.Sample,
+		Book: c.book, Office: c.office, Board: c.board, Calls: ivr.Calls{Vault: c.book.Vault}, Live: c.hotline.Live,
+		Survey: c.survey, Outbox: c.outbox, Handset: c.sim, SayText: func(keys []string) string { return c.prompts.Text(keys...) },
+		Recordings: filepath.Join(c.cfg.Data, recordingsDir),
+		APIToken:   c.token, Metrics: c.metrics(), Webhooks: c.webhooks, Health: c.health,
+	}).Handler()
+}
+
+// close gives back what openRooms and openLines took, in the opposite order.
+func (c *centre) close() {
+	if c.hotline != nil {
+		c.hotline.Close()
+	}
+	if c.board != nil {
+		c.board.Close()
+	}
+	if c.engine != nil {
+		c.engine.Close()
+	}
+	if err := c.db.Close(); err != nil {
+		c.log.Error("close the database", "err", err)
+	}
+}

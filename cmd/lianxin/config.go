@@ -1,0 +1,189 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"lianxin/sms"
+)
+
+// Config is everything the engineer can set. One field is one flag, one environment variable and one key of the
+// configuration file (the flag's name), in that order of precedence. Secrets are the exception: they are never taken
+// from the command line, where other users of the machine can read them.
+type Config struct {
+	Data string `help:"Folder of everything durable: database, keys, recordings." default:"./data" env:"LIANXIN_DATA" type:"path"`
+	HTTP string `name:"http" help:"Address of the console and the API." default:"127.0.0.1:8046" env:"LIANXIN_HTTP"`
+
+	TLSCert string `name:"tls-cert" help:"Certificate file (PEM) for HTTPS; browsers give the microphone away only over HTTPS or to localhost." env:"LIANXIN_TLS_CERT"`
+	TLSKey  string `name:"tls-key" help:"Private key file (PEM) of the certificate." env:"LIANXIN_TLS_KEY"`
+
+	SIP      string    `name:"sip" help:"Address on which SIP is answered, UDP and TCP." default:"0.0.0.0:5060" env:"LIANXIN_SIP"`
+	RTPPorts PortRange `name:"rtp-ports" help:"UDP ports of the voice. Keep them out of the kernel's ephemeral range." default:"16000-17999" placeholder:"LOW-HIGH" env:"LIANXIN_RTP_PORTS"`
+	PublicIP string    `name:"public-ip" help:"Address that phones are told to send to; by default the one from which this machine reaches them." env:"LIANXIN_PUBLIC_IP"`
+	Trunks   []string  `name:"trunk" help:"Addresses (IP or CIDR) of the carrier's trunks: their P-Asserted-Identity is believed." env:"LIANXIN_TRUNKS"`
+
+	Hotline   string        `name:"hotline" help:"Number of the hotline." default:"46110110" env:"LIANXIN_HOTLINE"`
+	Flows     string        `name:"flows" help:"Folder of flow files that replace the shipped ones, file by file." env:"LIANXIN_FLOWS" type:"path"`
+	Prompts   string        `name:"prompts" help:"Folder of recordings (WAV) that replace the shipped prompts, file by file." env:"LIANXIN_PROMPTS" type:"path"`
+	AutoReady bool          `name:"auto-ready" help:"An operator whose phone signs in is ready for calls at once." default:"true" negatable:"" env:"LIANXIN_AUTO_READY"`
+	MaxCalls  int           `name:"max-calls" help:"Calls led at a time; more are told that all lines are taken." default:"300" env:"LIANXIN_MAX_CALLS"`
+	WrapUp    time.Duration `name:"wrap-up" help:"How long an operator has after a call before the next." default:"15s" env:"LIANXIN_WRAP_UP"`
+	Drain     time.Duration `name:"drain" help:"How long calls may go on after the program was told to stop." default:"10s" env:"LIANXIN_DRAIN"`
+	Sample    bool          `name:"sample" help:"Load the sample city when the database is empty." default:"true" negatable:"" env:"LIANXIN_SAMPLE"`
+
+	SurveyAt  string  `name:"survey-at" help:"When yesterday's users are asked: five cron fields, Asia/Shanghai." default:"30 9 * * *" env:"LIANXIN_SURVEY_AT"`
+	Window    string  `name:"sms-window" help:"When texts may be sent, Asia/Shanghai." default:"09:00-20:00" placeholder:"FROM-TO" env:"LIANXIN_SMS_WINDOW"`
+	Carrier   string  `name:"sms-carrier" help:"Carrier of texts: sim (the simulated handset) or twilio." enum:"sim,twilio" default:"sim" env:"LIANXIN_SMS_CARRIER"`
+	SMSRate   float64 `name:"sms-rate" help:"Texts a second at most." default:"20" env:"LIANXIN_SMS_RATE"`
+	Signature string  `name:"sms-signature" help:"Signature put before every text." default:"本溪公安" env:"LIANXIN_SMS_SIGNATURE"`
+
+	TwilioURL     string `name:"twilio-url" help:"Base URL of the Twilio-compatible service." default:"https://api.twilio.com" env:"LIANXIN_TWILIO_URL"`
+	TwilioAccount string `name:"twilio-account" help:"Account SID." env:"LIANXIN_TWILIO_ACCOUNT"`
+	TwilioFrom    string `name:"twilio-from" help:"Sender: a number or a messaging service SID (MG…)." env:"LIANXIN_TWILIO_FROM"`
+	PublicURL     string `name:"public-url" help:"URL under which the outside reaches this server; carriers' webhooks are signed over it." env:"LIANXIN_PUBLIC_URL"`
+
+	Recognizer      string `name:"recognizer" help:"Base URL (with /v1) of an OpenAI-compatible speech recogniser; empty: callers use keys." env:"LIANXIN_RECOGNIZER"`
+	RecognizerModel string `name:"recognizer-model" help:"Model the recogniser is asked for." default:"paraformer-zh" env:"LIANXIN_RECOGNIZER_MODEL"`
+
+	LogLevel  string `name:"log-level" help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"LIANXIN_LOG_LEVEL"`
+	LogFormat string `name:"log-format" help:"auto, text or json; auto is text on a terminal." enum:"auto,text,json" default:"auto" env:"LIANXIN_LOG_FORMAT"`
+
+	Secrets `kong:"-"`
+}
+
+// Secrets come from the environment or from the configuration file, never from a flag. Each variable may also be given
+// with the suffix _FILE and name a file that holds the value.
+type Secrets struct {
+	Database        string `secret:"LIANXIN_DATABASE" yaml:"database" help:"postgres:// URL; without it the database is the file lianxin.db in the data folder."`
+	TwilioToken     string `secret:"LIANXIN_TWILIO_TOKEN" yaml:"twilio-token" help:"Twilio auth token; two, separated by a comma, while it is rotated."`
+	APIToken        string `secret:"LIANXIN_API_TOKEN" yaml:"api-token" help:"A bearer token that the API accepts with the rights of a supervisor; without it one is made on first start (data/api-token)."`
+	SamplePassword  string `secret:"LIANXIN_SAMPLE_PASSWORD" yaml:"sample-password" help:"Password of the sample sign-ins; without it one is made on first start (data/sample-signins.txt)."`
+	RecognizerToken string `secret:"LIANXIN_RECOGNIZER_TOKEN" yaml:"recognizer-token" help:"Bearer token of the recogniser."`
+}
+
+// load fills the secrets from the environment, then from the configuration file.
+func (s *Secrets) load(file string) error {
+	if file != "" {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return fmt.Errorf("read configuration: %w", err)
+		}
+		if err := yaml.Unmarshal(data, s); err != nil {
+			return fmt.Errorf("read configuration %s: %w", file, err)
+		}
+	}
+	v, t := reflect.ValueOf(s).Elem(), reflect.TypeFor[Secrets]()
+	for i := range t.NumField() {
+		name := t.Field(i).Tag.Get("secret")
+		if path := os.Getenv(name + "_FILE"); path != "" {
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return fmt.Errorf("read %s_FILE: %w", name, err)
+			}
+			v.Field(i).SetString(strings.TrimSpace(string(data)))
+		}
+		if text := os.Getenv(name); text != "" {
+			v.Field(i).SetString(text)
+		}
+	}
+	return nil
+}
+
+// secretsHelp is the end of the help text.
+func secretsHelp() string {
+	var b strings.Builder
+	b.WriteString("Secrets, from the environment (NAME, or NAME_FILE with a file's path) or the configuration file only:\n")
+	t := reflect.TypeFor[Secrets]()
+	for i := range t.NumField() {
+		f := t.Field(i)
+		fmt.Fprintf(&b, "  %-26s %s\n", f.Tag.Get("secret"), f.Tag.Get("help"))
+	}
+	return b.String()
+}
+
+// dsn is the database to open: the configured one, or the file in the data folder.
+func (c *Config) dsn() string {
+	if c.Database != "" {
+		return c.Database
+	}
+	return filepath.Join(c.Data, "lianxin.db")
+}
+
+// check finds what flags alone cannot refuse, and says what and where.
+func (c *Config) check() error {
+	if c.PublicIP != "" {
+		if _, err := netip.ParseAddr(c.PublicIP); err != nil {
+			return fmt.Errorf("--public-ip %q is no IP address", c.PublicIP)
+		}
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return errors.New("--tls-cert and --tls-key belong together")
+	}
+	if _, err := sms.ParseWindow(c.Window); err != nil {
+		return fmt.Errorf("--sms-window: %w", err)
+	}
+	for _, t := range c.Trunks {
+		if _, err := prefix(t); err != nil {
+			return fmt.Errorf("--trunk %q is no IP address or network", t)
+		}
+	}
+	if c.Carrier == "twilio" {
+		for name, v := range map[string]string{"--twilio-account": c.TwilioAccount, "--twilio-from": c.TwilioFrom, "LIANXIN_TWILIO_TOKEN": c.TwilioToken, "--public-url": c.PublicURL} {
+			if v == "" {
+				return fmt.Errorf("--sms-carrier twilio needs %s", name)
+			}
+		}
+	}
+	return nil
+}
+
+// prefix reads an address or a network in CIDR notation.
+func prefix(text string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(text); err == nil {
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	return netip.ParsePrefix(text)
+}
+
+// PortRange is LOW-HIGH, both ends included.
+type PortRange struct{ Low, High int }
+
+// UnmarshalText reads LOW-HIGH: two ports from 1024 to 65535 with room for at least one pair of RTP and RTCP.
+func (p *PortRange) UnmarshalText(text []byte) error {
+	low, high, ok := strings.Cut(string(text), "-")
+	var err1, err2 error
+	p.Low, err1 = strconv.Atoi(strings.TrimSpace(low))
+	p.High, err2 = strconv.Atoi(strings.TrimSpace(high))
+	if !ok || err1 != nil || err2 != nil || p.Low < 1024 || p.High > 65535 || p.High <= p.Low {
+		return fmt.Errorf("%q is no range of ports: want LOW-HIGH between 1024 and 65535", text)
+	}
+	return nil
+}
+
+// knownKeys are the names a configuration file may use: every flag of Config and every secret.
+func knownKeys() []string {
+	var keys []string
+	for _, t := range []reflect.Type{reflect.TypeFor[Config](), reflect.TypeFor[Secrets]()} {
+		for i := range t.NumField() {
+			f := t.Field(i)
+			switch {
+			case f.Tag.Get("yaml") != "":
+				keys = append(keys, f.Tag.Get("yaml"))
+			case f.Tag.Get("name") != "":
+				keys = append(keys, f.Tag.Get("name"))
+			case f.Tag.Get("help") != "":
+				keys = append(keys, strings.ToLower(f.Name))
+			}
+		}
+	}
+	return keys
+}

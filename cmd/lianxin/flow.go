@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"lianxin/ivr"
+	"lianxin/ivr/flow"
+	"lianxin/ivr/kb"
+	"lianxin/ivr/prompts"
+)
+
+type flowCmd struct {
+	Check flowCheckCmd `cmd:"" help:"Check a flow file; each mistake is named with its line and column."`
+	Draw  flowDrawCmd  `cmd:"" help:"Draw a flow as text."`
+	Try   flowTryCmd   `cmd:"" help:"Play a call in text: what the caller hears, and your keys."`
+}
+
+type flowFile struct {
+	File string `arg:"" optional:"" help:"Flow file; the hotline's own when left out." type:"existingfile"`
+}
+
+func (f flowFile) load(cfg *Config) (*flow.Flow, *prompts.Set, error) {
+	base, err := kb.Embedded()
+	if err != nil {
+		return nil, nil, err
+	}
+	set, err := prompts.Load(prompts.Options{Dir: cfg.Prompts, More: base.Prompts()})
+	if err != nil {
+		return nil, nil, err
+	}
+	var fl *flow.Flow
+	if f.File == "" {
+		fl, err = ivr.LoadFlow(cfg.Flows, "hotline")
+	} else {
+		var b []byte
+		if b, err = os.ReadFile(f.File); err == nil {
+			fl, err = flow.Parse(filepath.Clean(f.File), b)
+		}
+	}
+	if err == nil {
+		err = fl.Check(ivr.Known(set, base))
+	}
+	return fl, set, err
+}
+
+type flowCheckCmd struct{ flowFile }
+
+func (f *flowCheckCmd) Run(m *Main, cfg *Config) error {
+	fl, _, err := f.load(cfg)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(m.Out, "%s: sound, version %s\n", fl.Name, fl.Version)
+	return nil
+}
+
+type flowDrawCmd struct{ flowFile }
+
+func (f *flowDrawCmd) Run(m *Main, cfg *Config) error {
+	fl, _, err := f.load(cfg)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(m.Out, strings.TrimRight(fl.Draw(), "\n"))
+	return nil
+}
+
+type flowTryCmd struct{ flowFile }
+
+func (f *flowTryCmd) Run(ctx context.Context, m *Main, cfg *Config) error {
+	fl, set, err := f.load(cfg)
+	if err != nil {
+		return err
+	}
+	return fl.Try(ctx, m.In, m.Out, func(key string) string { return set.Text(key) }, flow.Facts{})
+}

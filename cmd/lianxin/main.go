@@ -1,0 +1,157 @@
+// Command lianxin is the engine of a police bureau's 民意感知中心: the hotline, the morning texts and the tickets, in one
+// program with one data folder. It wires the rooms together and decides nothing.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	"gopkg.in/yaml.v3"
+)
+
+func main() {
+	// The second signal ends the program at once: what the first began may be waiting for a peer that never answers.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	go func() { <-ctx.Done(); stop() }()
+	m := &Main{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
+	os.Exit(m.Run(ctx, os.Args[1:]))
+}
+
+// Main is the program with its standard streams, so that a test can run it whole.
+type Main struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// commands is the command line. Each command is a struct with a Run method in the file of its subject.
+type commands struct {
+	Config Config `embed:""`
+	File   string `name:"config" help:"Configuration file (YAML): the flags' names are its keys." type:"existingfile" env:"LIANXIN_CONFIG" placeholder:"FILE"`
+
+	Serve   serveCmd   `cmd:"" help:"Run the centre: hotline, texts, console and API."`
+	Demo    demoCmd    `cmd:"" help:"Play one whole day on real sockets, in the terminal."`
+	Records recordsCmd `cmd:"" help:"Service records of other systems: whom the morning asks."`
+	Survey  surveyCmd  `cmd:"" help:"The morning survey, and the reader of replies."`
+	Workday workdayCmd `cmd:"" help:"Working days by the State Council calendar."`
+	Audit   auditCmd   `cmd:"" help:"The hash-chained log."`
+	Backup  backupCmd  `cmd:"" help:"Write a consistent copy of the database, also while the server runs."`
+	Restore restoreCmd `cmd:"" help:"Put a backup in the place of the database, while no server runs."`
+	User    userCmd    `cmd:"" help:"Sign-ins of staff, phones and the API."`
+	Flow    flowCmd    `cmd:"" help:"Flow files of the hotline."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// exit is panicked by kong's exit hook (help was printed) and caught in Run.
+type exit int
+
+// Run parses the arguments, runs the command, and returns the program's exit status: 0, 1 for a failure, 2 for wrong use.
+func (m *Main) Run(ctx context.Context, args []string) (status int) {
+	defer func() {
+		if p := recover(); p != nil {
+			code, ok := p.(exit)
+			if !ok {
+				panic(p)
+			}
+			status = int(code)
+		}
+	}()
+	var cli commands
+	parser, err := kong.New(&cli,
+		kong.Name("lianxin"),
+		kong.Description("连心: a police bureau's public opinion centre in one program.\n\n"+secretsHelp()),
+		kong.Writers(m.Out, m.Err),
+		kong.Exit(func(code int) { panic(exit(code)) }),
+		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Resolvers(fromFile(args)),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(m, &cli.Config),
+	)
+	if err != nil {
+		fmt.Fprintln(m.Err, "lianxin:", err)
+		return 2
+	}
+	k, err := parser.Parse(args)
+	if err == nil {
+		err = cli.Config.Secrets.load(cli.File)
+	}
+	if err == nil {
+		err = cli.Config.check()
+	}
+	if err != nil {
+		fmt.Fprintln(m.Err, "lianxin:", err)
+		return 2
+	}
+	if err := k.Run(); err != nil {
+		if !errors.Is(err, errSaid) {
+			fmt.Fprintln(m.Err, "lianxin:", err)
+		}
+		return 1
+	}
+	return 0
+}
+
+// errSaid ends a command with status 1 after it has printed what is wrong itself.
+var errSaid = errors.New("said already")
+
+// fromFile gives flags that neither the command line nor the environment set their value from the configuration file.
+func fromFile(args []string) kong.Resolver {
+	values, readErr := readConfig(configPath(args))
+	return kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+		if readErr != nil {
+			return nil, readErr
+		}
+		for _, env := range flag.Envs {
+			if _, set := os.LookupEnv(env); set {
+				return nil, nil // the environment goes before the file
+			}
+		}
+		v, ok := values[flag.Name]
+		if !ok {
+			return nil, nil
+		}
+		return v, nil
+	})
+}
+
+// configPath finds --config before kong parses, because its content takes part in the parsing.
+func configPath(args []string) string {
+	for i, a := range args {
+		if v, ok := strings.CutPrefix(a, "--config="); ok {
+			return v
+		}
+		if a == "--config" && i+1 < len(args) {
+			return args[i+1]
+		}
+	}
+	return os.Getenv("LIANXIN_CONFIG")
+}
+
+func readConfig(path string) (map[string]any, error) {
+	if path == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	values := map[string]any{}
+	if err := yaml.Unmarshal(data, &values); err != nil {
+		return nil, fmt.Errorf("read configuration %s: %w", path, err)
+	}
+	known := knownKeys()
+	for key := range values {
+		if !slices.Contains(known, key) {
+			return nil, fmt.Errorf("configuration %s: there is no setting %q", path, key)
+		}
+	}
+	return values, nil
+}

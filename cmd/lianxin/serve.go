@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/lmittmann/tint"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/term"
+
+	"lianxin/console"
+	"lianxin/desk"
+	"lianxin/workday"
+)
+
+type serveCmd struct{}
+
+// Run runs the centre until ctx ends, then lets calls end politely.
+func (serveCmd) Run(ctx context.Context, m *Main, cfg *Config) error {
+	return serve(ctx, cfg, newLogger(m.Err, cfg), func(c *centre, web net.Listener) { c.banner(m.Out, web) })
+}
+
+// serve opens the house, calls ready once it answers, and runs it until ctx ends.
+func serve(ctx context.Context, cfg *Config, log *slog.Logger, ready func(*centre, net.Listener)) error {
+	release, err := holdData(cfg.Data)
+	if err != nil {
+		return err
+	}
+	defer release()
+	c, err := openRooms(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	if err := c.firstStart(ctx); err != nil {
+		return err
+	}
+	if err := c.openLines(ctx); err != nil {
+		return err
+	}
+	web, err := net.Listen("tcp", cfg.HTTP)
+	if err != nil {
+		return fmt.Errorf("open the console's address: %w", err)
+	}
+	return c.run(ctx, web, ready)
+}
+
+// run serves until ctx ends or something that must not end does.
+func (c *centre) run(ctx context.Context, web net.Listener, ready func(*centre, net.Listener)) error {
+	// Two lives: work ends when ctx does; the lines and pages go on until the calls are over.
+	lines, hangUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer hangUp()
+	group, work := errgroup.WithContext(ctx)
+
+	server := &http.Server{Handler: c.console(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		BaseContext: func(net.Listener) context.Context { return lines }, ErrorLog: slog.NewLogLogger(c.log.Handler(), slog.LevelDebug)}
+	group.Go(func() error {
+		err := error(nil)
+		if c.cfg.TLSCert != "" {
+			err = server.ServeTLS(web, c.cfg.TLSCert, c.cfg.TLSKey)
+		} else {
+			err = server.Serve(web)
+		}
+		if errors.Is(err, http.ErrServerClosed) {
+			return nil
+		}
+		return fmt.Errorf("console: %w", err)
+	})
+	group.Go(func() error { return c.phones.Serve(lines, c.hotline.Serve) })
+	group.Go(func() error { return c.outbox.Run(work) })
+	group.Go(func() error { return c.inbox.Run(work) })
+	if c.sim != nil {
+		group.Go(func() error { return c.sim.Run(work) })
+	}
+	group.Go(func() error { return c.schedule.Run(work) })
+	group.Go(func() error { return c.sweep(work) })
+	group.Go(func() error { c.tellPages(lines); return nil })
+	group.Go(func() error {
+		<-work.Done()
+		c.drain(lines)
+		hangUp()
+		stop, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+		defer cancel()
+		if server.Shutdown(stop) != nil {
+			server.Close() // pages that listen for events never finish by themselves
+		}
+		return nil
+	})
+	if ready != nil {
+		ready(c, web)
+	}
+	err := group.Wait()
+	c.log.Info("stopped")
+	return err
+}
+
+// drain lets the calls that are up go on for a while, tells those that remain, and refuses new ones.
+func (c *centre) drain(ctx context.Context) {
+	c.log.Info("stopping", "calls", len(c.hotline.Live()), "wait", c.cfg.Drain)
+	grace, cancel := context.WithTimeout(ctx, c.cfg.Drain)
+	defer cancel()
+	// The exchange outlives the hotline's farewell of at most fifteen seconds.
+	last, cancelLast := context.WithTimeout(ctx, c.cfg.Drain+20*time.Second)
+	defer cancelLast()
+	refused := make(chan int, 1)
+	go func() { refused <- c.phones.Drain(last) }()
+	if n := c.hotline.Drain(grace); n > 0 {
+		c.log.Warn("calls were ended for the stop", "calls", n)
+	}
+	cancelLast()
+	<-refused
+}
+
+// sweep looks at what falls due and at what may have gone wrong unnoticed.
+func (c *centre) sweep(ctx context.Context) error {
+	tick := time.NewTicker(5 * time.Second)
+	defer tick.Stop()
+	for n := 0; ; n++ {
+		repairs, err := c.board.Sweep(ctx, desk.Reality{Registered: c.phones.Registered, Live: c.hotline.IsLive})
+		if err != nil && ctx.Err() == nil {
+			c.log.Error("desk: sweep", "err", err)
+		}
+		for _, r := range repairs {
+			c.log.Error("desk: repaired", "kind", r.Kind, "extension", r.Extension, "call", r.CallID, "what", r.What)
+		}
+		if n%6 == 0 {
+			if _, err := c.office.Sweep(ctx, c.db, time.Now()); err != nil && ctx.Err() == nil {
+				c.log.Error("ticket: sweep", "err", err)
+			}
+		}
+		if n%720 == 0 {
+			if warning := c.office.Calendar.Warn(time.Now()); warning != "" {
+				c.log.Warn("workday: " + warning)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// tellPages passes on to open pages that something on the board or in a call changed.
+func (c *centre) tellPages(ctx context.Context) {
+	calls, board := c.hotline.Watch(ctx), c.board.Subscribe(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-calls:
+		case _, ok := <-board:
+			if !ok {
+				board = nil
+			}
+		}
+		c.hub.Publish(console.EventCalls)
+	}
+}
+
+// newLogger writes text to a terminal and JSON elsewhere.
+func newLogger(w io.Writer, cfg *Config) *slog.Logger {
+	var level slog.Level
+	level.UnmarshalText([]byte(cfg.LogLevel)) // kong has checked it
+	f, isFile := w.(*os.File)
+	terminal := isFile && term.IsTerminal(int(f.Fd()))
+	if cfg.LogFormat == "text" || cfg.LogFormat == "auto" && terminal {
+		return slog.New(tint.NewHandler(w, &tint.Options{Level: level, TimeFormat: time.TimeOnly, NoColor: !terminal}))
+	}
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
+}
+
+// banner prints where to look.
+func (c *centre) banner(w io.Writer, web net.Listener) {
+	scheme := "http"
+	if c.cfg.TLSCert != "" {
+		scheme = "https"
+	}
+	fmt.Fprintf(w, "\n连心 Lianxin is up · %s\n\n", time.Now().In(workday.Zone).Format("2006-01-02 15:04"))
+	fmt.Fprintf(w, "  控制台 console    %s://%s\n", scheme, hostPort(web.Addr().String()))
+	for _, a := range c.phones.Addrs() {
+		fmt.Fprintf(w, "  热线   hotline    %s\n", c.dialString(a))
+	}
+	if c.sim != nil {
+		fmt.Fprintf(w, "  模拟手机 handset  %s://%s/handset   (supervisor1)\n", scheme, hostPort(web.Addr().String()))
+	}
+	fmt.Fprintf(w, "  接口   API        %s://%s/api/v1/openapi.json, token in %s\n\n", scheme, hostPort(web.Addr().String()), c.path(tokenFile))
+	if c.sample.Fresh {
+		fmt.Fprintln(w, indent(c.sample.Text()))
+		fmt.Fprintf(w, "  These are kept in %s.\n\n", c.path(signInsFile))
+	} else if _, err := os.Stat(c.path(signInsFile)); err == nil {
+		fmt.Fprintf(w, "  示例账号 sample sign-ins: %s\n\n", c.path(signInsFile))
+	}
+	fmt.Fprintln(w, "  Ctrl-C 停止：通话会先礼貌结束。")
+	fmt.Fprintln(w)
+}
+
+func (c *centre) path(name string) string { return c.cfg.Data + string(os.PathSeparator) + name }
+
+func indent(text string) string {
+	return "  " + strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n  ")
+}
+
+// dialString is what one types into a phone on this machine to reach the hotline at a listener's address.
+func (c *centre) dialString(addr string) string {
+	network, hp, _ := strings.Cut(addr, "://")
+	uri := "sip:" + c.cfg.Hotline + "@" + hostPort(hp)
+	if network != "udp" {
+		uri += ";transport=" + network
+	}
+	return uri
+}
+
+// hostPort turns a wildcard into the loopback address, which can be dialled from this machine.
+func hostPort(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}

@@ -1,0 +1,198 @@
+package console
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"lianxin/org"
+	"lianxin/storage"
+	"lianxin/survey"
+	"lianxin/ticket"
+	"lianxin/workday"
+)
+
+func (s *Server) apiTickets(ctx context.Context, in *struct {
+	paging
+	State   string `query:"state" doc:"code of the domain model, such as HANDLING"`
+	Open    bool   `query:"open" doc:"only tickets that are not settled"`
+	Channel string `query:"channel"`
+	CallID  string `query:"call_id"`
+	Record  string `query:"record_id"`
+	Text    string `query:"q" doc:"in title, body, place or number"`
+	Order   string `query:"order" enum:"newest,oldest,due,changed,colour" default:"due"`
+}) (*listOf[apiTicketOut], error) {
+	by, err := caller(ctx, org.ViewTicket)
+	if err != nil {
+		return nil, err
+	}
+	if in.State != "" && !slices.Contains(ticket.States, ticket.State(in.State)) {
+		return nil, huma.Error422UnprocessableEntity("there is no such state", &huma.ErrorDetail{Location: "query.state", Value: in.State})
+	}
+	var out *listOf[apiTicketOut]
+	err = s.DB.View(ctx, func(tx *storage.Tx) error {
+		tickets, total, err := s.Office.List(tx, ticket.Filter{Viewer: ticket.Token(by), State: ticket.State(in.State), Open: in.Open, Channel: in.Channel,
+			CallID: in.CallID, RecordID: in.Record, Text: in.Text, Order: ticket.Order(in.Order), Limit: in.Limit, Offset: in.Offset})
+		out = list(tickets, total, ticketOut)
+		return err
+	})
+	if err != nil {
+		return nil, s.problemOf("list tickets", err)
+	}
+	return out, nil
+}
+
+type apiLeg struct {
+	ID       string     `json:"id"`
+	Role     string     `json:"role" doc:"host 主办 or co 协办"`
+	Unit     string     `json:"unit"`
+	State    string     `json:"state"`
+	Label    string     `json:"state_label"`
+	Assigned time.Time  `json:"assigned"`
+	Signed   *time.Time `json:"signed,omitempty"`
+	Ended    *time.Time `json:"ended,omitempty"`
+}
+
+type apiClock struct {
+	Kind    string     `json:"kind"`
+	Label   string     `json:"label"`
+	State   string     `json:"state"`
+	Started time.Time  `json:"started"`
+	Due     time.Time  `json:"due"`
+	Stopped *time.Time `json:"stopped,omitempty"`
+	Overdue bool       `json:"overdue"`
+	Rules   string     `json:"rules" doc:"version under which it runs"`
+}
+
+type apiMoment struct {
+	At    time.Time `json:"at"`
+	Type  string    `json:"type"`
+	Label string    `json:"label"`
+	Actor string    `json:"actor"`
+	Facts []string  `json:"facts,omitempty"`
+}
+
+type apiTicketWhole struct {
+	apiTicketOut
+	Legs     []apiLeg    `json:"legs"`
+	Clocks   []apiClock  `json:"clocks"`
+	Timeline []apiMoment `json:"timeline"`
+}
+
+func (s *Server) apiTicket(ctx context.Context, in *struct {
+	ID string `path:"id" doc:"id or number"`
+}) (*one[apiTicketWhole], error) {
+	by, err := caller(ctx, org.ViewTicket)
+	if err != nil {
+		return nil, err
+	}
+	out := &one[apiTicketWhole]{}
+	err = s.DB.View(ctx, func(tx *storage.Tx) error {
+		t, err := s.Office.See(tx, in.ID, ticket.Token(by))
+		if err != nil {
+			return err
+		}
+		legs, err := s.Office.Legs(tx, t.ID)
+		if err != nil {
+			return err
+		}
+		clocks, err := s.Office.Clocks(tx, t.ID)
+		if err != nil {
+			return err
+		}
+		timeline, err := s.Office.Timeline(tx, t.ID)
+		if err != nil {
+			return err
+		}
+		out.Body = apiTicketWhole{apiTicketOut: ticketOut(t), Legs: []apiLeg{}, Clocks: []apiClock{}, Timeline: []apiMoment{}}
+		for _, l := range legs {
+			out.Body.Legs = append(out.Body.Legs, apiLeg{ID: l.ID, Role: string(l.Role), Unit: l.Unit, State: string(l.State), Label: l.State.Label(),
+				Assigned: l.AssignedAt.In(workday.Zone), Signed: stampOrNil(l.SignedAt), Ended: stampOrNil(l.EndedAt)})
+		}
+		for _, c := range clocks {
+			out.Body.Clocks = append(out.Body.Clocks, apiClock{Kind: string(c.Kind), Label: c.Kind.Label(), State: string(c.State), Started: c.StartedAt.In(workday.Zone),
+				Due: c.DueAt.In(workday.Zone), Stopped: stampOrNil(c.StoppedAt), Overdue: c.Overdue(s.Now()), Rules: c.RuleVersion})
+		}
+		for _, m := range timeline {
+			out.Body.Timeline = append(out.Body.Timeline, apiMoment{At: m.At.In(workday.Zone), Type: m.Type, Label: m.Label, Actor: m.Actor, Facts: m.Labels})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, s.problemOf("get ticket", err)
+	}
+	return out, nil
+}
+
+type apiRun struct {
+	Day      string         `json:"day" doc:"of the services"`
+	Count    map[string]int `json:"count" doc:"planned = suppressed + waiting + sent; sent = delivered + failed + unknown + pending"`
+	NotAsked map[string]int `json:"not_asked" doc:"by reason"`
+	Ratings  [5]int         `json:"ratings" doc:"how many of each digit, 1 非常满意 first"`
+	N        int            `json:"n"`
+	Rate     *float64       `json:"rate,omitempty" doc:"absent while n is too small to be shown"`
+	Low      *float64       `json:"low,omitempty" doc:"Wilson 95 %"`
+	High     *float64       `json:"high,omitempty"`
+	Formula  string         `json:"formula"`
+}
+
+func runOut(f survey.Figures) apiRun {
+	r := apiRun{Day: f.Day.String(), Count: map[string]int{}, NotAsked: f.Whole.Not, Ratings: f.Whole.Ratings, N: f.Whole.N, Formula: f.Metric.Formula()}
+	for _, name := range survey.FunnelFigures {
+		r.Count[string(name)] = f.Whole.Count[name]
+	}
+	if !f.Whole.Small {
+		r.Rate, r.Low, r.High = &f.Whole.Raw, &f.Whole.Interval[0], &f.Whole.Interval[1]
+	}
+	return r
+}
+
+// apiSurveys gives the figures of the last days on which there was something, newest first.
+func (s *Server) apiSurveys(ctx context.Context, in *struct {
+	Days int `query:"days" minimum:"1" maximum:"31" default:"7" doc:"how many days back from yesterday"`
+}) (*listOf[apiRun], error) {
+	if _, err := caller(ctx, org.ViewSurvey); err != nil {
+		return nil, err
+	}
+	var runs []survey.Figures
+	err := s.DB.View(ctx, func(tx *storage.Tx) error {
+		for d, n := workday.DayOf(s.Now()), 0; n <= in.Days; d, n = d.Add(-1), n+1 {
+			f, err := s.Survey.Day(tx, d)
+			if err != nil {
+				return err
+			}
+			if f.Whole.Count[survey.Planned] > 0 {
+				runs = append(runs, f)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, s.problemOf("list surveys", err)
+	}
+	return list(runs, len(runs), runOut), nil
+}
+
+func (s *Server) apiSurvey(ctx context.Context, in *struct {
+	Day string `path:"day" format:"date"`
+}) (*one[apiRun], error) {
+	if _, err := caller(ctx, org.ViewSurvey); err != nil {
+		return nil, err
+	}
+	day, err := workday.ParseDay(in.Day)
+	if err != nil {
+		return nil, huma.Error422UnprocessableEntity(err.Error(), &huma.ErrorDetail{Location: "path.day"})
+	}
+	out := &one[apiRun]{}
+	err = s.DB.View(ctx, func(tx *storage.Tx) error {
+		f, err := s.Survey.Day(tx, day)
+		out.Body = runOut(f)
+		return err
+	})
+	if err != nil {
+		return nil, s.problemOf("get survey", err)
+	}
+	return out, nil
+}

@@ -1,0 +1,212 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"lianxin/audit"
+	"lianxin/ivr"
+	"lianxin/org"
+	"lianxin/storage"
+	"lianxin/ticket"
+	"lianxin/workday"
+)
+
+func (s *Server) callRoutes(mux *http.ServeMux) {
+	mux.HandleFunc("GET /calls", s.may(org.ViewCalls, s.callList))
+	mux.HandleFunc("GET /calls/{id}", s.may(org.ViewCalls, s.callPage))
+	mux.HandleFunc("GET /calls/{id}/recording", s.may(org.PlayCalls, s.recording))
+}
+
+const perPage = 50
+
+type callListView struct {
+	Day          workday.Day
+	Prev, Next   workday.Day
+	Disposition  ivr.Disposition
+	Dispositions []ivr.Disposition
+	Calls        []ivr.Record
+	Total        int
+	Page, Pages  int
+	Figures      ivr.Figures
+	Connect      string
+	Level        string
+}
+
+// callList is the record of one day's calls with the day's service figures; each figure leads to its list.
+func (s *Server) callList(w http.ResponseWriter, r *http.Request, _ *user) {
+	q := r.URL.Query()
+	v := callListView{Disposition: ivr.Disposition(q.Get("disposition")), Dispositions: ivr.Dispositions}
+	if v.Disposition != "" && !slices.Contains(ivr.Dispositions, v.Disposition) {
+		s.problem(w, r, http.StatusBadRequest, "bad-request")
+		return
+	}
+	var ok bool
+	if v.Day, ok = s.dayOf(w, r); !ok {
+		return
+	}
+	v.Prev, v.Next = v.Day.Add(-1), v.Day.Add(1)
+	v.Page = pageOf(q.Get("page"))
+	err := s.DB.View(r.Context(), func(tx *storage.Tx) (err error) {
+		v.Calls, v.Total, err = s.Calls.List(tx, ivr.Filter{From: v.Day.Start(), To: v.Day.End(), Disposition: v.Disposition, Limit: perPage, Offset: (v.Page - 1) * perPage})
+		if err != nil {
+			return err
+		}
+		v.Figures, err = s.Calls.Figures(tx, v.Day.Start(), v.Day.End())
+		return err
+	})
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	v.Pages = max(1, (v.Total+perPage-1)/perPage)
+	v.Connect, v.Level = rate(v.Figures.ConnectRate()), rate(v.Figures.Level())
+	s.render(w, r, http.StatusOK, "calls", "", "calls", v)
+}
+
+// dayOf reads ?day=, today by default; a day that cannot be read is answered with 400 and false.
+func (s *Server) dayOf(w http.ResponseWriter, r *http.Request) (workday.Day, bool) {
+	text := r.URL.Query().Get("day")
+	if text == "" {
+		return workday.DayOf(s.Now()), true
+	}
+	day, err := workday.ParseDay(text)
+	if err != nil {
+		s.problem(w, r, http.StatusBadRequest, "bad-day")
+		return 0, false
+	}
+	return day, true
+}
+
+func pageOf(text string) int {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		return 1
+	}
+	return min(n, 1_000_000)
+}
+
+type callView struct {
+	Call     ivr.Record
+	Operator string // name
+	Ticket   *ticket.Ticket
+	CanPlay  bool
+	HasFile  bool
+	Steps    []stepView
+}
+
+type stepView struct {
+	At   time.Time
+	Node string
+	Text string
+}
+
+func (s *Server) callPage(w http.ResponseWriter, r *http.Request, u *user) {
+	var v callView
+	err := s.DB.View(r.Context(), func(tx *storage.Tx) (err error) {
+		if v.Call, err = s.Calls.Get(tx, r.PathValue("id")); err != nil {
+			return err
+		}
+		if v.Call.StaffID != "" {
+			staff, err := org.GetStaff(tx, v.Call.StaffID)
+			if err != nil && !errors.Is(err, storage.ErrNotFound) {
+				return err
+			}
+			v.Operator = staff.Name
+		}
+		if v.Call.TicketID != "" {
+			t, err := s.Office.See(tx, v.Call.TicketID, ticket.Staff(u.Staff))
+			if err != nil && !errors.Is(err, storage.ErrNotFound) {
+				return err
+			}
+			if err == nil {
+				v.Ticket = &t
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, storage.ErrNotFound) {
+		s.problem(w, r, http.StatusNotFound, "not-found")
+		return
+	}
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	v.CanPlay = u.Can(org.PlayCalls)
+	if path, ok := s.recordingPath(v.Call); ok {
+		_, err := os.Stat(path)
+		v.HasFile = err == nil
+	}
+	for _, step := range v.Call.Steps {
+		v.Steps = append(v.Steps, stepView{At: v.Call.Started.Add(time.Duration(step.At) * time.Millisecond), Node: step.Node, Text: s.stepText(r, step)})
+	}
+	s.render(w, r, http.StatusOK, "call", "", "call", v)
+}
+
+// stepText says what happened in a step in words.
+func (s *Server) stepText(r *http.Request, step ivr.Step) string {
+	if len(step.Said) > 0 {
+		return translate(s.lang(r), "step-said", s.SayText(step.Said))
+	}
+	return step.Did
+}
+
+// recordingPath is where the recording of a call lies; false when the call has none or its name leads out of the folder.
+func (s *Server) recordingPath(c ivr.Record) (string, bool) {
+	if c.Recording == "" || !filepath.IsLocal(filepath.FromSlash(c.Recording)) {
+		return "", false
+	}
+	return filepath.Join(s.Recordings, filepath.FromSlash(c.Recording)), true
+}
+
+// recording plays a call's recording to who may hear it; each hearing is an event of the call.
+func (s *Server) recording(w http.ResponseWriter, r *http.Request, u *user) {
+	var call ivr.Record
+	err := s.DB.View(r.Context(), func(tx *storage.Tx) (err error) {
+		call, err = s.Calls.Get(tx, r.PathValue("id"))
+		if err != nil || call.TicketID == "" {
+			return err
+		}
+		_, err = s.Office.See(tx, call.TicketID, ticket.Staff(u.Staff))
+		return err
+	})
+	path, ok := s.recordingPath(call)
+	if errors.Is(err, storage.ErrNotFound) || err == nil && !ok {
+		s.problem(w, r, http.StatusNotFound, "not-found")
+		return
+	}
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		s.problem(w, r, http.StatusNotFound, "not-found")
+		return
+	}
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	defer f.Close()
+	// A player asks for pieces; the first piece is the hearing.
+	if from := r.Header.Get("Range"); from == "" || from == "bytes=0-" {
+		err := s.DB.Update(r.Context(), func(tx *storage.Tx) error {
+			_, err := audit.Append(tx, audit.Entry{Stream: "call/" + call.ID, Type: "call.recording_played", Actor: u.Actor(), At: s.Now()})
+			return err
+		})
+		if err != nil {
+			s.fail(w, r, err)
+			return
+		}
+	}
+	w.Header().Set("Content-Type", "audio/wav")
+	w.Header().Set("Cache-Control", "private, no-store")
+	http.ServeContent(w, r, "", call.Started, f)
+}

@@ -1,0 +1,59 @@
+package console
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"lianxin/contact"
+	"lianxin/desk"
+	"lianxin/ivr"
+	"lianxin/sms"
+	"lianxin/sms/sim"
+	"lianxin/storage"
+	"lianxin/survey"
+	"lianxin/ticket"
+)
+
+// Deps are the rooms a console stands over.
+type Deps struct {
+	DB     *storage.DB
+	Log    *slog.Logger
+	Now    func() time.Time
+	Hub    *Hub
+	HTTPS  bool // the console is reached over HTTPS: cookies are marked Secure
+	Sample bool // the sample city is loaded: the sign-in page says where its accounts stand
+
+	Book   *contact.Book
+	Office *ticket.Office
+	Board  desk.Board
+	Calls  ivr.Calls
+	Live   func() []ivr.LiveCall // calls that are up on this node
+	Survey *survey.Survey
+	Outbox *sms.Outbox
+
+	// SayText is what callers hear when prompts of these keys are played, for the way of a call.
+	SayText func(keys []string) string
+
+	Recordings string // folder below which ivr.Record.Recording lies
+
+	Handset *sim.Carrier // the simulated handset; nil when texts go through a real carrier
+
+	APIToken string                  // a bearer token that the API accepts besides those in the database; may be empty
+	Metrics  prometheus.Gatherer     // what GET /metrics shows
+	Webhooks map[string]http.Handler // of carriers, by pattern
+
+	// Health tells of each part whether it works; the program knows the parts.
+	Health func(ctx context.Context) []Part
+}
+
+// Part is one part of the program in GET /healthz.
+type Part struct {
+	Name   string `json:"name"`   // "storage", "sip", "media", "sms", "schedule"
+	OK     bool   `json:"ok"`     //
+	Detail string `json:"detail"` // what it does, or what is wrong; no personal data
+	Needed bool   `json:"needed"` // without it calls or texts cannot be served
+}
