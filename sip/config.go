@@ -36,6 +36,10 @@ type Config struct {
 	// Realm is the protection space of digest authentication (RFC 8760), "lianxin" if empty. HA1s are bound to it.
 	Realm string
 
+	// Digests are the algorithms that are offered, in order: SHA-256, MD5 if empty, as RFC 8760 wants it. Phones that read the
+	// first challenge only, and know MD5 only, need MD5 alone or first.
+	Digests []string
+
 	// OnRegistration is told when a user becomes reachable or stops being so. It must not block for long.
 	OnRegistration func(user string, registered bool)
 
@@ -103,6 +107,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Realm == "" {
 		c.Realm = "lianxin"
+	}
+	if len(c.Digests) == 0 {
+		c.Digests = []string{"SHA-256", "MD5"}
 	}
 	if len(c.Codecs) == 0 {
 		c.Codecs = []media.Codec{media.PCMA, media.PCMU}

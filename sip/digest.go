@@ -11,6 +11,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,6 +25,7 @@ import (
 // and to the address it was given to, so nothing need be kept for those who never come back.
 type authority struct {
 	realm    string
+	digests  []string
 	accounts func(context.Context, string) (Account, bool)
 	key      [32]byte
 	skew     atomic.Int64  // ns to add to the clock, for tests
@@ -61,7 +63,7 @@ const (
 )
 
 func newAuthority(cfg Config) *authority {
-	a := &authority{realm: clean(strings.NewReplacer(`"`, "", `\`, "").Replace(cfg.Realm), 64), accounts: cfg.Accounts,
+	a := &authority{realm: clean(strings.NewReplacer(`"`, "", `\`, "").Replace(cfg.Realm), 64), accounts: cfg.Accounts, digests: cfg.Digests,
 		delay: 100 * time.Millisecond, used: map[string]use{}, fails: map[offender]fault{}}
 	if _, err := rand.Read(a.key[:]); err != nil {
 		panic("no random numbers: " + err.Error())
@@ -142,7 +144,7 @@ func (a *authority) challenge(s *Server, req *gosip.Request, tx *gosip.ServerTx,
 		tail = ", stale=true"
 	}
 	var headers []gosip.Header
-	for _, alg := range []string{"SHA-256", "MD5"} { // the better one first (RFC 8760 2.4)
+	for _, alg := range s.cfg.Digests {
 		headers = append(headers, header(ask, `Digest realm="`+a.realm+`", nonce="`+nonce+`", algorithm=`+alg+`, qop="auth"`+tail))
 	}
 	s.respond(req, tx, code, "", headers...)
@@ -177,12 +179,19 @@ func (a *authority) prove(req *gosip.Request, name string, ip netip.Addr) (strin
 		account, known = a.accounts(ctx, c.Username)
 		cancel()
 	}
+	alg := strings.ToUpper(c.Algorithm)
+	if alg == "" {
+		alg = "MD5" // RFC 7616 3.4
+	}
+	if !slices.Contains(a.digests, alg) {
+		return "", wrong
+	}
 	var ha1 string
 	var hash func(...string) string
-	switch strings.ToUpper(c.Algorithm) {
+	switch alg {
 	case "SHA-256":
 		ha1, hash = account.SHA256, sha256Hex
-	case "MD5", "":
+	case "MD5":
 		ha1, hash = account.MD5, md5Hex
 	default:
 		return "", wrong

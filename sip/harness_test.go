@@ -228,12 +228,7 @@ func dialTCP(t testing.TB, server string) *peer {
 	return p
 }
 
-// send writes a message; lines end in LF here and get their CRs.
-func (p *peer) send(text string) {
-	p.t.Helper()
-	p.write([]byte(strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\n", "\r\n")))
-}
-
+// write sends bytes as they are.
 func (p *peer) write(b []byte) {
 	p.t.Helper()
 	var err error
@@ -463,8 +458,6 @@ func eventually(t testing.TB, what string, f func() bool) {
 	}
 	t.Fatalf("%s: not within %v", what, patience)
 }
-
-func sdpText(s string) []byte { return []byte(strings.ReplaceAll(s, "\n", "\r\n")) }
 
 func mustUDP(t testing.TB, addr string) net.Addr {
 	t.Helper()

@@ -8,7 +8,6 @@ import (
 	"mime"
 	"mime/multipart"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -203,21 +202,4 @@ func sdpOf(req *gosip.Request) (body []byte, code int) {
 		return nil, 0
 	}
 	return nil, 415
-}
-
-// retryAfter reads how long to leave a peer alone.
-func retryAfter(m gosip.Message) time.Duration {
-	h := headerOf(m, "Retry-After")
-	if h == nil {
-		return 0
-	}
-	v := strings.TrimSpace(h.Value())
-	if i := strings.IndexAny(v, " ;("); i >= 0 {
-		v = v[:i]
-	}
-	n, err := strconv.ParseUint(v, 10, 20)
-	if err != nil {
-		return 0
-	}
-	return time.Duration(n) * time.Second
 }
