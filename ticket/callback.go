@@ -43,7 +43,7 @@ func (o *Office) OpenCallback(tx *storage.Tx, c Callback) (Callback, error) {
 		}
 	}
 	now := o.now()
-	n := &Callback{ID: storage.NewID(), Key: c.Key, TicketID: c.TicketID, Kind: c.Kind, State: CallbackOpen, ContactID: c.ContactID, CallID: c.CallID,
+	n := &Callback{ID: newID(), Key: c.Key, TicketID: c.TicketID, Kind: c.Kind, State: CallbackOpen, ContactID: c.ContactID, CallID: c.CallID,
 		RecordID: c.RecordID, Assignee: c.Assignee, OpenedBy: c.By.String(), OpenedAt: now, Due: ms(c.Due), version: 1}
 	if c.ExcludeUnit != "" {
 		n.ExcludeUnits = []string{c.ExcludeUnit}
@@ -180,7 +180,7 @@ func (d *dossier) try(c *Callback, outcome TryOutcome, note string) error {
 	if err := d.caller(c); err != nil {
 		return err
 	}
-	t := &Try{ID: storage.NewID(), CallbackID: c.ID, TicketID: c.TicketID, Round: c.Round, Outcome: outcome, Part: d.rules.part(d.now), By: d.by.String(), At: d.now}
+	t := &Try{ID: newID(), CallbackID: c.ID, TicketID: c.TicketID, Round: c.Round, Outcome: outcome, Part: d.rules.part(d.now), By: d.by.String(), At: d.now}
 	t.NoteRef, t.Note = d.write("try", note)
 	d.tries = append(d.tries, t)
 	c.Tries++
@@ -252,7 +252,7 @@ func (o *Office) RaiseAlert(tx *storage.Tx, a Alert) (Alert, error) {
 		}
 	}
 	now := o.now()
-	n := &Alert{ID: storage.NewID(), Key: a.Key, Rule: a.Rule, Level: a.Level, State: AlertRaised, TicketID: a.TicketID, CallID: a.CallID,
+	n := &Alert{ID: newID(), Key: a.Key, Rule: a.Rule, Level: a.Level, State: AlertRaised, TicketID: a.TicketID, CallID: a.CallID,
 		ContactID: a.ContactID, RecordID: a.RecordID, Subject: a.Subject, RaisedBy: a.By.String(), RaisedAt: now, AckDue: ms(a.AckDue), version: 1}
 	if n.AckDue.IsZero() {
 		n.AckDue = ms(o.reckoner().Deadline(now, o.Rules.AlertAck[a.Level]))

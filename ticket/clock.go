@@ -80,7 +80,7 @@ func (d *dossier) start(k ClockKind, l *Leg) *Clock {
 }
 
 func (d *dossier) newClock(k ClockKind, l *Leg) *Clock {
-	c := &Clock{ID: storage.NewID(), TicketID: d.ticket.ID, Round: d.ticket.Round, Kind: k, State: Running,
+	c := &Clock{ID: newID(), TicketID: d.ticket.ID, Round: d.ticket.Round, Kind: k, State: Running,
 		RuleVersion: d.ticket.RuleVersion, CalendarVersion: d.reckoner().Version(), StartedAt: d.now, BaseAt: d.now}
 	if l != nil {
 		c.LegID = l.ID

@@ -45,7 +45,7 @@ func (o *Office) Dispatch(tx *storage.Tx, id string, p Dispatching, by Actor) (T
 		}
 		note, _ := d.write("note", p.Note)
 		for i, u := range units {
-			l := &Leg{ID: storage.NewID(), TicketID: t.ID, Round: t.Round, Role: Co, Unit: u, State: LegPending,
+			l := &Leg{ID: newID(), TicketID: t.ID, Round: t.Round, Role: Co, Unit: u, State: LegPending,
 				Designated: p.Designated && i == 0, AssignedBy: by.String(), AssignedAt: d.now}
 			if i == 0 {
 				l.Role = Host
@@ -112,9 +112,9 @@ func (o *Office) Sign(tx *storage.Tx, legID string, by Actor) (Ticket, error) {
 	})
 }
 
-// working reports whether the unit can work on a leg now.
+// working reports whether the unit can work on a leg now; it can while it waits for more time.
 func (l *Leg) working() bool {
-	return l.State == LegSigned || l.State == LegWorking || l.State == LegSentBack
+	return l.State == LegSigned || l.State == LegWorking || l.State == LegSentBack || l.State == LegExtReq
 }
 
 // work checks that an officer of the leg's unit can work on it now.
@@ -151,6 +151,7 @@ func (o *Office) Contacted(tx *storage.Tx, legID string, c ContactNote, by Actor
 		if l.Handler = by.String(); l.State == LegSigned {
 			l.State = LegWorking
 		}
+		l.Contacts++
 		if c.Outcome == Reached && l.ContactedAt.IsZero() {
 			l.ContactedAt = d.now
 			d.stop(ClockContact, nil)
@@ -194,7 +195,8 @@ type Result struct {
 }
 
 // Submit hands a leg's result in. 主办's submission makes the ticket 待审核; it needs all 协办 results, or a reason to go
-// without them, and a contact with the citizen where there is one to contact.
+// without them, and a contact with the citizen, or MinTries attempts at it, where there is one to contact. A request for
+// more time that nobody decided lapses.
 func (o *Office) Submit(tx *storage.Tx, legID string, r Result, by Actor) (Ticket, error) {
 	return o.doLeg(tx, legID, by, func(d *dossier, l *Leg) error {
 		if err := d.work("提交结果", l, org.SubmitResult); err != nil {
@@ -215,7 +217,7 @@ func (o *Office) Submit(tx *storage.Tx, legID string, r Result, by Actor) (Ticke
 		var waived Text
 		if l.Role == Host {
 			if t.ContactID != "" && !t.Anonymous && !d.contacted() {
-				return refuse("no_contact", "尚未联系群众,不能提交办理结果")
+				return refuse("no_contact", "尚未联系上群众,也未满%d次联系,不能提交办理结果", d.rules.MinTries)
 			}
 			for _, co := range d.legs {
 				if co.Role == Co && co.Round == t.Round && co.State.Live() && co.State != LegSubmitted {
@@ -225,6 +227,10 @@ func (o *Office) Submit(tx *storage.Tx, legID string, r Result, by Actor) (Ticke
 					break
 				}
 			}
+		}
+		if l.State == LegExtReq {
+			d.lapse(AskExtension)
+			l.Before = ""
 		}
 		l.State, l.SubmittedAt, l.SubmittedBy, l.Handler = LegSubmitted, d.now, by.String(), by.String()
 		l.ResultRef, l.Result = d.write("result", r.Text)
@@ -240,13 +246,22 @@ func (o *Office) Submit(tx *storage.Tx, legID string, r Result, by Actor) (Ticke
 	})
 }
 
-// contacted reports whether any unit reached the citizen in this round, or tried on MinTries occasions.
+// contacted reports whether the units reached the citizen in this round, or tried MinTries times.
 func (d *dossier) contacted() bool {
-	return slices.ContainsFunc(d.legs, func(l *Leg) bool { return l.Round == d.ticket.Round && !l.ContactedAt.IsZero() })
+	tried := 0
+	for _, l := range d.legs {
+		if l.Round == d.ticket.Round {
+			if !l.ContactedAt.IsZero() {
+				return true
+			}
+			tried += l.Contacts
+		}
+	}
+	return tried >= d.rules.MinTries
 }
 
-// Reject sends a result back to the units (审核退回): 待审核 → 办理中.
-func (o *Office) Reject(tx *storage.Tx, id, reason string, by Actor) (Ticket, error) {
+// Reject sends a result back to 主办, and to the 协办 whose legs are named (审核退回): 待审核 → 办理中.
+func (o *Office) Reject(tx *storage.Tx, id, reason string, by Actor, coLegs ...string) (Ticket, error) {
 	return o.do(tx, id, by, func(d *dossier) error {
 		if err := d.review("审核退回"); err != nil {
 			return err
@@ -254,9 +269,14 @@ func (o *Office) Reject(tx *storage.Tx, id, reason string, by Actor) (Ticket, er
 		if strings.TrimSpace(reason) == "" {
 			return refuse("reason", "请填写退回原因")
 		}
+		for _, id := range coLegs {
+			if l := d.leg(id); l == nil || l.Role != Co || l.Round != d.ticket.Round || l.State != LegSubmitted {
+				return refuse("leg", "所选协办工单未提交结果,不能退回")
+			}
+		}
 		d.stop(ClockReview, nil)
 		for _, l := range d.legs {
-			if l.Round == d.ticket.Round && l.State == LegSubmitted {
+			if l.Round == d.ticket.Round && l.State == LegSubmitted && (l.Role == Host || slices.Contains(coLegs, l.ID)) {
 				l.State, l.ReviewedAt, l.ReviewedBy = LegSentBack, d.now, by.String()
 				if l.Role == Host {
 					d.start(ClockReport, l)
@@ -265,7 +285,7 @@ func (o *Office) Reject(tx *storage.Tx, id, reason string, by Actor) (Ticket, er
 		}
 		d.move(Handling)
 		ref, _ := d.write("reason", reason)
-		return d.emit("ticket.rejected", map[string]any{"reason": ref})
+		return d.emit("ticket.rejected", map[string]any{"reason": ref, "co": coLegs})
 	})
 }
 

@@ -70,6 +70,7 @@ type Leg struct {
 	Finding    Finding    `json:"finding,omitzero"`
 	Resolution Resolution `json:"resolution,omitzero"`
 
+	Contacts    int       `json:"contacts,omitzero"` // contacts and attempts recorded
 	AssignedAt  time.Time `json:"assigned_at"`
 	SignedAt    time.Time `json:"signed_at,omitzero"`
 	ContactedAt time.Time `json:"contacted_at,omitzero"` // first contact with the citizen

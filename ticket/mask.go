@@ -3,12 +3,14 @@ package ticket
 import "regexp"
 
 // Numbers that belong to a person, in the order in which they are looked for: identity cards (GB 11643: 17 digits and a
-// check character), bank cards, the old identity cards of 15 digits, mobile numbers, fixed lines with their area code.
+// check character) and bank cards written without breaks, identity cards with breaks, mobile numbers, bank cards with
+// breaks, the old identity cards of 15 digits, fixed lines with their area code.
 var personal = []*regexp.Regexp{
+	regexp.MustCompile(`\d{16,19}[Xx]?`),
 	regexp.MustCompile(`\d{6}[- ]?(?:19|20)\d{2}[- ]?\d{4}[- ]?\d{3}[\dXx]`),
-	regexp.MustCompile(`\d{4}(?:[- ]?\d{4}){3}\d{0,3}`),
-	regexp.MustCompile(`\d{15}`),
 	regexp.MustCompile(`1[3-9]\d(?:[- ]?\d){8}`),
+	regexp.MustCompile(`\d{4}(?:[- ]\d{4}){3}(?:[- ]?\d{1,3})?`),
+	regexp.MustCompile(`\d{15}`),
 	regexp.MustCompile(`0\d{2,3}[- ]?\d{7,8}`),
 }
 

@@ -51,7 +51,7 @@ func (n *Notice) columns() []column {
 
 func (n *Notice) insert(tx *storage.Tx) error {
 	if n.ID == "" {
-		n.ID = storage.NewID()
+		n.ID = newID()
 	}
 	if err := upsert(tx, n); err != nil {
 		return fmt.Errorf("save notice: %w", err)

@@ -56,6 +56,7 @@ func each(t *testing.T, fn func(h *house)) {
 	storagetest.Each(t, func(t *testing.T, db *storage.DB) { fn(newHouse(t, db)) })
 }
 
+// newHouse opens its office; when the test ends, rows and events have to agree.
 func newHouse(t testing.TB, db *storage.DB) *house {
 	t.Helper()
 	vault, err := contact.OpenVault(filepath.Join(t.TempDir(), "keys"))
@@ -74,6 +75,7 @@ func newHouse(t testing.TB, db *storage.DB) *house {
 		t.Fatal(err)
 	}
 	h.Now = clock
+	t.Cleanup(h.whole)
 	h.update(func(tx *storage.Tx) error {
 		var reg org.Register
 		for _, u := range []org.Unit{
@@ -152,7 +154,6 @@ func (h *house) refused(code string, fn func(tx *storage.Tx) error) {
 	if after := h.events(); after != before {
 		h.t.Errorf("a refused command wrote %d events", after-before)
 	}
-	h.whole()
 }
 
 func (h *house) events() (n int64) {

@@ -93,7 +93,7 @@ func (o *Office) Open(tx *storage.Tx, in Intake) (Ticket, error) {
 		return Ticket{}, err
 	}
 	t := &Ticket{
-		ID: storage.NewID(), Number: number, State: New, Channel: in.Channel, ExternalID: in.ExternalID, Kind: in.Kind, OriginalKind: in.Kind,
+		ID: newID(), Number: number, State: New, Channel: in.Channel, ExternalID: in.ExternalID, Kind: in.Kind, OriginalKind: in.Kind,
 		Colour: in.Colour, ContactID: in.ContactID, CallID: in.CallID, RecordID: in.RecordID, IncidentNo: in.IncidentNo, AccusedUnit: in.AccusedUnit,
 		AccusedStaff: in.AccusedStaff, UnitHint: in.UnitHint, Confidential: in.Confidential || ch.Restricted, Anonymous: in.Anonymous,
 		Proactive: in.Proactive, Restricted: ch.Restricted, RuleVersion: ruleID, OpenedBy: in.By.String(), ReceivedAt: ms(in.At), OpenedAt: now,
@@ -200,7 +200,7 @@ const rawPurpose = "ticket.raw"
 
 func (o *Office) seal(in Intake, now time.Time) *rawRow {
 	box := o.Book.Vault.For(rawPurpose)
-	r := &rawRow{id: storage.NewID(), mark: box.Hash(string(in.Raw)), sealed: box.Seal(string(in.Raw)), at: now}
+	r := &rawRow{id: newID(), mark: box.Hash(string(in.Raw)), sealed: box.Seal(string(in.Raw)), at: now}
 	h := sha256.Sum256(r.sealed)
 	r.sum = hex.EncodeToString(h[:])
 	return r

@@ -337,6 +337,9 @@ type CallbackFilter struct {
 // any, and nobody those about their own unit's rating or those of tickets that are hidden from them.
 func (o *Office) Callbacks(tx *storage.Tx, f CallbackFilter) ([]Callback, int, error) {
 	q := &query{}
+	if !f.Viewer.valid() {
+		return nil, 0, errors.New("list call-backs: no viewer")
+	}
 	if f.Viewer.Kind != SystemActor {
 		if !f.Viewer.officer() || !f.Viewer.may(org.ViewCallbacks) && !f.Viewer.sits() {
 			return nil, 0, nil
@@ -435,6 +438,9 @@ type AlertFilter struct {
 // Alerts lists alerts, the latest first, with their texts. Those about a ticket hidden from the viewer are left out.
 func (o *Office) Alerts(tx *storage.Tx, f AlertFilter) ([]Alert, int, error) {
 	q := &query{}
+	if !f.Viewer.valid() {
+		return nil, 0, errors.New("list alerts: no viewer")
+	}
 	if f.Viewer.Kind != SystemActor {
 		if !f.Viewer.officer() || !f.Viewer.may(org.ViewAlerts) {
 			return nil, 0, nil

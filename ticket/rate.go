@@ -42,7 +42,7 @@ func (d *dossier) openReview() error {
 	if t.ContactID == "" || d.openCallback(CallbackReview) != nil {
 		return nil
 	}
-	c := &Callback{ID: storage.NewID(), TicketID: t.ID, Kind: CallbackReview, Round: t.Round, State: CallbackOpen, ContactID: t.ContactID,
+	c := &Callback{ID: newID(), TicketID: t.ID, Kind: CallbackReview, Round: t.Round, State: CallbackOpen, ContactID: t.ContactID,
 		CallID: t.CallID, RecordID: t.RecordID, OpenedBy: d.by.String(), OpenedAt: d.now, version: 1}
 	for _, l := range d.legs {
 		if l.Round == t.Round && !slices.Contains(c.ExcludeUnits, l.Unit) {
@@ -133,7 +133,7 @@ func (o *Office) Rate(tx *storage.Tx, id string, in RatingIn, by Actor) (Ticket,
 		if d.contested() != nil {
 			return refuse("contested", "该评价正在认定中")
 		}
-		r := &Rating{ID: storage.NewID(), TicketID: t.ID, Round: t.Round, Stars: in.Stars, Via: in.Via, By: by.String(), At: d.now}
+		r := &Rating{ID: newID(), TicketID: t.ID, Round: t.Round, Stars: in.Stars, Via: in.Via, By: by.String(), At: d.now}
 		r.WordsRef, r.Words = d.write("rating", in.Words)
 		r.Contested = in.Contest
 		d.ratings = append(d.ratings, r)

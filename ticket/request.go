@@ -37,7 +37,7 @@ func (d *dossier) asked(k RequestKind) error {
 
 // ask opens a request.
 func (d *dossier) ask(k RequestKind, l *Leg, reason string) *Request {
-	r := &Request{ID: storage.NewID(), TicketID: d.ticket.ID, Kind: k, State: Asked, AskedBy: d.by.String(), AskedUnit: d.by.Unit, AskedAt: d.now}
+	r := &Request{ID: newID(), TicketID: d.ticket.ID, Kind: k, State: Asked, AskedBy: d.by.String(), AskedUnit: d.by.Unit, AskedAt: d.now}
 	if l != nil {
 		r.LegID = l.ID
 	}
@@ -78,12 +78,12 @@ func (o *Office) decide(tx *storage.Tx, requestID string, kind RequestKind, r Ru
 		q.DecisionRef, q.Decision = d.write("decision", r.Note)
 		l := d.leg(q.LegID)
 		for _, c := range d.live(ClockDecide, nil) {
-			if c.LegID == q.LegID && !c.StartedAt.After(q.AskedAt) {
+			if c.LegID == q.LegID && c.StartedAt.Equal(q.AskedAt) {
 				d.stopOne(c)
 				break
 			}
 		}
-		if l != nil && l.Before != "" {
+		if l != nil && (kind == AskReturn || kind == AskExtension) {
 			l.State, l.Before = l.Before, ""
 		}
 		if err := then(d, q, l); err != nil {

@@ -203,7 +203,7 @@ func (l *Leg) columns() []column {
 		{"id", &l.ID}, {"ticket_id", &l.TicketID}, {"round", &l.Round}, {"role", &l.Role}, {"unit", &l.Unit}, {"state", &l.State}, {"state_before", &l.Before},
 		{"designated", &l.Designated}, {"handler", &l.Handler}, {"assigned_by", &l.AssignedBy}, {"signed_by", &l.SignedBy}, {"submitted_by", &l.SubmittedBy},
 		{"reviewed_by", &l.ReviewedBy}, {"result_ref", ref{&l.ResultRef}}, {"basis_ref", ref{&l.BasisRef}}, {"finding", &l.Finding},
-		{"resolution", &l.Resolution}, {"assigned_at", stamp{&l.AssignedAt}}, {"signed_at", stamp{&l.SignedAt}}, {"contacted_at", stamp{&l.ContactedAt}},
+		{"resolution", &l.Resolution}, {"contacts", &l.Contacts}, {"assigned_at", stamp{&l.AssignedAt}}, {"signed_at", stamp{&l.SignedAt}}, {"contacted_at", stamp{&l.ContactedAt}},
 		{"reported_at", stamp{&l.ReportedAt}}, {"submitted_at", stamp{&l.SubmittedAt}}, {"reviewed_at", stamp{&l.ReviewedAt}}, {"ended_at", stamp{&l.EndedAt}},
 	}
 }

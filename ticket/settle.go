@@ -3,6 +3,7 @@ package ticket
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"lianxin/org"
@@ -165,11 +166,17 @@ func (d *dossier) finish(s State) {
 	d.move(s)
 }
 
-// lapse ends requests that nobody decided.
-func (d *dossier) lapse() {
+// lapse ends requests of the kinds (all kinds when none is named) that nobody decided.
+func (d *dossier) lapse(kinds ...RequestKind) {
 	for _, r := range d.requests {
-		if r.State == Asked {
+		if r.State == Asked && (len(kinds) == 0 || slices.Contains(kinds, r.Kind)) {
 			r.State, r.DecidedAt = Lapsed, d.now
+			for _, c := range d.live(ClockDecide, nil) {
+				if c.LegID == r.LegID && c.StartedAt.Equal(r.AskedAt) {
+					c.State = ClockCancelled
+					d.end(c)
+				}
+			}
 		}
 	}
 }

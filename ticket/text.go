@@ -37,7 +37,7 @@ func (d *dossier) write(kind, s string) (Text, string) {
 	if s == "" {
 		return Text{}, ""
 	}
-	r := textRow{id: storage.NewID(), kind: kind, shown: maskNumbers(s)}
+	r := textRow{id: newID(), kind: kind, shown: maskNumbers(s)}
 	if r.shown != s {
 		r.sealed = d.o.Book.Vault.For(textPurpose).Seal(s)
 	}

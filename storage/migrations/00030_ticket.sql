@@ -143,6 +143,7 @@ CREATE TABLE ticket_leg (
 	basis_ref    TEXT,
 	finding      TEXT   NOT NULL,
 	resolution   TEXT   NOT NULL,
+	contacts     BIGINT NOT NULL,
 	assigned_at  BIGINT NOT NULL,
 	signed_at    BIGINT,
 	contacted_at BIGINT,
