@@ -1,0 +1,314 @@
+package reply
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sort"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+//go:embed lexicon/*.txt
+var embedded embed.FS
+
+// Lexicon is all that the reader knows about words: data read from text files, checked when loaded, never changed afterwards. It is safe for
+// concurrent use. The syntax of the files, and how a bureau adds its own words, is described in lexicon/README.md.
+type Lexicon struct {
+	// Version names the lexicon in stored verdicts: the files' own version lines and a short hash of all that was loaded, for
+	// example "2026.11.1+5f0c9a1e". Two lexicons with the same Version read every reply alike (given the same program).
+	Version string
+
+	words    *trie
+	entries  []entry
+	rules    *trie
+	patterns []pattern
+	sections []string
+	bySect   map[string]int32
+	sets     map[string][]string
+	setTries map[string]*trie
+	fold     *trie
+	foldTo   [][]rune
+	pinyin   *trie
+	pinyinTo [][]rune
+	longest  int // the longest pinyin key, in letters
+}
+
+// entry is what the lexicon says of one word.
+type entry struct {
+	class  class
+	level  int
+	bare   bool // counts only beside a degree word, an aspect or alone (好, 差, 快)
+	aspect bool // about one side of the service, not about the whole
+}
+
+// requiredRules and requiredSets are the sections the program asks for by name: a lexicon without one of them is refused.
+var (
+	requiredRules = []string{"danger", "bulk", "bulk.hint", "optout", "optout.ask", "keep", "contact", "sarcasm", "evade", "wish", "demand", "bad", "wait",
+		"other", "busy", "stray", "quote", "quote.end", "opinion.1", "opinion.2", "opinion.3", "opinion.4", "opinion.5", "faint", "mild", "question", "abuse"}
+	requiredSets = []string{"unit", "notunit", "service", "serial", "choose", "stop", "courtesy", "police", "officer", "orgword", "notsender",
+		"quotehead", "device", "tail"}
+)
+
+// LoadLexicon reads every *.txt file of the given file systems, in order, as one lexicon. It fails on an unknown section or class, a word
+// in two classes, a word that is not in normalised form, a pattern that does not parse, and a missing section.
+func LoadLexicon(sources ...fs.FS) (*Lexicon, error) {
+	l := &Lexicon{words: newTrie(), rules: newTrie(), fold: newTrie(), pinyin: newTrie(),
+		bySect: map[string]int32{}, sets: map[string][]string{}, setTries: map[string]*trie{}}
+	sum := sha256.New()
+	var versions []string
+	var lines []line
+	for _, source := range sources {
+		names, err := lexiconFiles(source)
+		if err != nil {
+			return nil, fmt.Errorf("list lexicon files: %w", err)
+		}
+		for _, name := range names {
+			data, err := fs.ReadFile(source, name)
+			if err != nil {
+				return nil, fmt.Errorf("read lexicon file: %w", err)
+			}
+			fmt.Fprintf(sum, "%s %d\n", name, len(data))
+			sum.Write(data)
+			got, err := readLines(name, string(data))
+			if err != nil {
+				return nil, err
+			}
+			lines = append(lines, got...)
+		}
+	}
+	var problems []error
+	for _, ln := range lines { // sets first: patterns refer to them
+		switch ln.section[0] {
+		case "set":
+			l.addSet(ln)
+		case "version":
+			versions = append(versions, ln.text)
+		}
+	}
+	for _, ln := range lines {
+		if err := l.add(ln); err != nil {
+			problems = append(problems, fmt.Errorf("%s:%d: %w", ln.file, ln.number, err))
+		}
+	}
+	for _, name := range requiredRules {
+		if _, ok := l.bySect[name]; !ok {
+			problems = append(problems, fmt.Errorf("no section [rule %s]", name))
+		}
+	}
+	for _, name := range requiredSets {
+		if len(l.sets[name]) == 0 {
+			problems = append(problems, fmt.Errorf("no section [set %s]", name))
+		}
+	}
+	if len(versions) == 0 {
+		problems = append(problems, errors.New("no [version] line"))
+	}
+	if len(problems) > 0 {
+		return nil, fmt.Errorf("load lexicon: %w", errors.Join(problems...))
+	}
+	for name, words := range l.sets {
+		t := newTrie()
+		for _, w := range words {
+			t.add([]rune(w), 1)
+		}
+		l.setTries[name] = t
+	}
+	l.Version = strings.Join(versions, "+") + "+" + hex.EncodeToString(sum.Sum(nil)[:4])
+	return l, nil
+}
+
+func lexiconFiles(source fs.FS) ([]string, error) {
+	var names []string
+	err := fs.WalkDir(source, ".", func(name string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && strings.HasSuffix(name, ".txt") {
+			names = append(names, name)
+		}
+		return err
+	})
+	sort.Strings(names)
+	return names, err
+}
+
+type line struct {
+	file    string
+	number  int
+	section []string
+	text    string
+}
+
+func readLines(name, data string) ([]line, error) {
+	var out []line
+	var section []string
+	scan := bufio.NewScanner(strings.NewReader(data))
+	for n := 1; scan.Scan(); n++ {
+		text, _, _ := strings.Cut(scan.Text(), "#")
+		text = strings.TrimSpace(text)
+		switch {
+		case text == "":
+		case strings.HasPrefix(text, "[") && strings.HasSuffix(text, "]") && isHeader(text):
+			section = strings.Fields(text[1 : len(text)-1])
+		case section == nil:
+			return nil, fmt.Errorf("%s:%d: text before the first section", name, n)
+		default:
+			out = append(out, line{name, n, section, text})
+		}
+	}
+	return out, scan.Err()
+}
+
+// isHeader tells a section header from a word in brackets such as [强].
+func isHeader(text string) bool {
+	switch first, _, _ := strings.Cut(strings.Trim(text, "[]"), " "); first {
+	case "word", "rule", "set", "fold", "pinyin", "version":
+		return true
+	}
+	return false
+}
+
+func (l *Lexicon) addSet(ln line) {
+	if len(ln.section) != 2 {
+		return // reported by add
+	}
+	for _, w := range strings.Fields(ln.text) {
+		l.sets[ln.section[1]] = append(l.sets[ln.section[1]], strings.ReplaceAll(w, "_", " "))
+	}
+}
+
+func (l *Lexicon) add(ln line) error {
+	switch ln.section[0] {
+	case "version":
+		return nil
+	case "set":
+		if len(ln.section) != 2 {
+			return fmt.Errorf("a set section needs one name, got %q", ln.section)
+		}
+		return checkNormal(strings.Fields(strings.ReplaceAll(ln.text, "_", ""))...)
+	case "word":
+		return l.addWords(ln)
+	case "rule":
+		return l.addRule(ln)
+	case "fold":
+		from, to, ok := strings.Cut(ln.text, ">")
+		if !ok {
+			return fmt.Errorf("%q: want FROM … > TO", ln.text)
+		}
+		l.foldTo = append(l.foldTo, []rune(strings.TrimSpace(to)))
+		for _, w := range strings.Fields(from) {
+			if err := checkNormal(w); err != nil {
+				return err
+			}
+			l.fold.add([]rune(w), int32(len(l.foldTo)-1))
+		}
+		return nil
+	case "pinyin":
+		fields := strings.Fields(ln.text)
+		if len(fields) != 2 {
+			return fmt.Errorf("%q: want LETTERS 汉字", ln.text)
+		}
+		l.pinyinTo = append(l.pinyinTo, []rune(fields[1]))
+		l.pinyin.add([]rune(fields[0]), int32(len(l.pinyinTo)-1))
+		l.longest = max(l.longest, len(fields[0]))
+		return nil
+	}
+	return fmt.Errorf("unknown section %q", ln.section)
+}
+
+func (l *Lexicon) addWords(ln line) error {
+	if len(ln.section) < 2 {
+		return errors.New("a word section needs a class")
+	}
+	e := entry{class: classes[ln.section[1]]}
+	if e.class == 0 {
+		return fmt.Errorf("unknown class %q", ln.section[1])
+	}
+	for _, f := range ln.section[2:] {
+		switch f {
+		case "bare":
+			e.bare = true
+		case "aspect":
+			e.aspect = true
+		default:
+			level, err := strconv.Atoi(f)
+			if err != nil || level < 1 || level > 5 {
+				return fmt.Errorf("unknown flag %q", f)
+			}
+			e.level = level
+		}
+	}
+	l.entries = append(l.entries, e)
+	id := int32(len(l.entries) - 1)
+	for _, w := range strings.Fields(ln.text) {
+		w = strings.ReplaceAll(w, "_", " ")
+		if err := checkNormal(w); err != nil {
+			return err
+		}
+		for _, old := range l.words.get([]rune(w)) {
+			if l.entries[old] != e {
+				return fmt.Errorf("%q is already in class %s", w, l.entries[old].class)
+			}
+		}
+		if l.words.get([]rune(w)) == nil {
+			l.words.add([]rune(w), id)
+		}
+	}
+	return nil
+}
+
+func (l *Lexicon) addRule(ln line) error {
+	if len(ln.section) != 2 {
+		return fmt.Errorf("a rule section needs one name, got %q", ln.section)
+	}
+	name := ln.section[1]
+	id, ok := l.bySect[name]
+	if !ok {
+		id = int32(len(l.sections))
+		l.bySect[name] = id
+		l.sections = append(l.sections, name)
+	}
+	compiled, err := compilePattern(ln.text, l.sets)
+	if err != nil {
+		return err
+	}
+	for _, p := range compiled {
+		p.section = id
+		l.patterns = append(l.patterns, p)
+		for _, alt := range p.first {
+			l.rules.add(alt, int32(len(l.patterns)-1))
+		}
+	}
+	return nil
+}
+
+// checkNormal refuses a word the normaliser would change: it could never be found.
+func checkNormal(words ...string) error {
+	for _, w := range words {
+		if got := string(plain(w)); got != w {
+			return fmt.Errorf("%q is not in normalised form (%q)", w, got)
+		}
+	}
+	return nil
+}
+
+func (l *Lexicon) inSet(name string, text []rune, i int) int {
+	t := l.setTries[name]
+	if t == nil || i < 0 || i >= len(text) {
+		return 0
+	}
+	_, n := t.longest(text, i)
+	return n
+}
+
+// Standard is the lexicon embedded in the program.
+var Standard = sync.OnceValue(func() *Lexicon {
+	l, err := LoadLexicon(embedded)
+	if err != nil {
+		panic(err) // a broken embedded file: the package's tests load it
+	}
+	return l
+})
