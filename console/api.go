@@ -122,7 +122,8 @@ type paging struct {
 	Offset int `query:"offset" minimum:"0" default:"0"`
 }
 
-type apiTicketOut struct {
+// TicketOut is a ticket in lists of the API. Numbers are masked; times are Asia/Shanghai.
+type TicketOut struct {
 	ID         string     `json:"id"`
 	Number     string     `json:"number"`
 	State      string     `json:"state" doc:"code of the domain model, such as HANDLING"`
@@ -152,14 +153,14 @@ func stampOrNil(t time.Time) *time.Time {
 	return &t
 }
 
-func ticketOut(t ticket.Ticket) apiTicketOut {
-	return apiTicketOut{ID: t.ID, Number: t.Number, State: string(t.State), StateLabel: t.StateLabel(), Channel: t.Channel, ExternalID: t.ExternalID,
+func ticketOut(t ticket.Ticket) TicketOut {
+	return TicketOut{ID: t.ID, Number: t.Number, State: string(t.State), StateLabel: t.StateLabel(), Channel: t.Channel, ExternalID: t.ExternalID,
 		Kind: string(t.Kind), Colour: string(t.Colour), Title: t.Title, Body: t.Body, Place: t.Place, Host: t.Host, Round: t.Round, Rating: int(t.Stars),
 		CallID: t.CallID, RecordID: t.RecordID, ReceivedAt: t.ReceivedAt.In(workday.Zone), ClosedAt: stampOrNil(t.ClosedAt), Due: stampOrNil(t.Due)}
 }
 
-// openTicketIn is the body of open-ticket.
-type openTicketIn struct {
+// TicketIn is the body of open-ticket.
+type TicketIn struct {
 	Channel    string `json:"channel" doc:"code of a channel, such as web, mini, 12345" example:"web"`
 	ExternalID string `json:"external_id,omitempty" maxLength:"100" doc:"its number where it came from; unique per channel"`
 	Kind       string `json:"kind,omitempty" enum:"inquiry,help,complaint,report,suggestion,praise,decision"`
@@ -177,10 +178,10 @@ type openTicketIn struct {
 // apiOpenTicket opens a ticket, its contact and the note of its key in one transaction.
 func (s *Server) apiOpenTicket(ctx context.Context, in *struct {
 	Key  string `header:"Idempotency-Key" required:"true" minLength:"1" maxLength:"200"`
-	Body openTicketIn
+	Body TicketIn
 }) (*struct {
 	Location string `header:"Location"`
-	Body     apiTicketOut
+	Body     TicketOut
 }, error) {
 	by, err := caller(ctx, org.OpenTicket)
 	if err != nil {
@@ -233,7 +234,7 @@ func (s *Server) apiOpenTicket(ctx context.Context, in *struct {
 	}
 	return &struct {
 		Location string `header:"Location"`
-		Body     apiTicketOut
+		Body     TicketOut
 	}{"/api/v1/tickets/" + t.ID, ticketOut(t)}, nil
 }
 
@@ -252,7 +253,8 @@ func (s *Server) idempotent(tx *storage.Tx, by org.Token, key, sum string) (ref 
 	return n.ref, err
 }
 
-type apiCallOut struct {
+// CallOut is a call in the API.
+type CallOut struct {
 	ID          string     `json:"id"`
 	Caller      string     `json:"caller" doc:"masked number"`
 	Disposition string     `json:"disposition" doc:"empty while the call is up"`
@@ -275,8 +277,8 @@ type apiCallOut struct {
 	CallbackID  string     `json:"callback_id,omitempty"`
 }
 
-func callOut(c ivr.Record) apiCallOut {
-	return apiCallOut{ID: c.ID, Caller: c.Label(), Disposition: string(c.Disposition), Label: c.Disposition.Label(), Urgent: c.Urgent, Started: c.Started.In(workday.Zone),
+func callOut(c ivr.Record) CallOut {
+	return CallOut{ID: c.ID, Caller: c.Label(), Disposition: string(c.Disposition), Label: c.Disposition.Label(), Urgent: c.Urgent, Started: c.Started.In(workday.Zone),
 		Answered: stampOrNil(c.Answered), Queued: stampOrNil(c.Queued), Connected: stampOrNil(c.Connected), Ended: stampOrNil(c.Ended), EndedBy: c.EndedBy,
 		Operator: c.Operator, WaitMS: c.Wait.Milliseconds(), TalkMS: c.Talk.Milliseconds(), Rating: c.Rating, Recording: c.Recording,
 		RecordingMS: c.RecordingTime.Milliseconds(), SHA256: c.RecordingSHA256, TicketID: c.TicketID, CallbackID: c.CallbackID}
@@ -303,7 +305,7 @@ func (s *Server) apiCalls(ctx context.Context, in *struct {
 	Day         string `query:"day" format:"date" doc:"only calls that began on this day"`
 	Disposition string `query:"disposition"`
 	TicketID    string `query:"ticket_id"`
-}) (*listOf[apiCallOut], error) {
+}) (*listOf[CallOut], error) {
 	if _, err := caller(ctx, org.ViewCalls); err != nil {
 		return nil, err
 	}
@@ -315,7 +317,7 @@ func (s *Server) apiCalls(ctx context.Context, in *struct {
 		}
 		f.From, f.To = day.Start(), day.End()
 	}
-	var out *listOf[apiCallOut]
+	var out *listOf[CallOut]
 	err := s.DB.View(ctx, func(tx *storage.Tx) error {
 		calls, total, err := s.Calls.List(tx, f)
 		out = list(calls, total, callOut)
@@ -331,11 +333,11 @@ type one[T any] struct{ Body T }
 
 func (s *Server) apiCall(ctx context.Context, in *struct {
 	ID string `path:"id"`
-}) (*one[apiCallOut], error) {
+}) (*one[CallOut], error) {
 	if _, err := caller(ctx, org.ViewCalls); err != nil {
 		return nil, err
 	}
-	var out one[apiCallOut]
+	var out one[CallOut]
 	err := s.DB.View(ctx, func(tx *storage.Tx) error {
 		c, err := s.Calls.Get(tx, in.ID)
 		out.Body = callOut(c)
@@ -347,7 +349,8 @@ func (s *Server) apiCall(ctx context.Context, in *struct {
 	return &out, nil
 }
 
-type apiMessageOut struct {
+// MessageOut is a text in the API.
+type MessageOut struct {
 	ID         string       `json:"id"`
 	Campaign   string       `json:"campaign,omitempty"`
 	Phone      string       `json:"phone" doc:"masked"`
@@ -361,17 +364,18 @@ type apiMessageOut struct {
 	Created    time.Time    `json:"created"`
 	Due        *time.Time   `json:"due,omitempty"`
 	Done       *time.Time   `json:"done,omitempty"`
-	Receipts   []apiReceipt `json:"receipts,omitempty"`
+	Receipts   []ReceiptOut `json:"receipts,omitempty"`
 }
 
-type apiReceipt struct {
+// ReceiptOut is one delivery receipt of a text.
+type ReceiptOut struct {
 	At    time.Time `json:"at"`
 	State string    `json:"state"`
 	Code  string    `json:"code,omitempty"`
 }
 
-func messageOut(m sms.Message) apiMessageOut {
-	return apiMessageOut{ID: m.ID, Campaign: m.Campaign, Phone: m.Phone.Masked(), Body: m.Body, State: string(m.State), StateLabel: m.State.Label(), Segments: m.Segments,
+func messageOut(m sms.Message) MessageOut {
+	return MessageOut{ID: m.ID, Campaign: m.Campaign, Phone: m.Phone.Masked(), Body: m.Body, State: string(m.State), StateLabel: m.State.Label(), Segments: m.Segments,
 		Attempt: m.Attempt, Carrier: m.Carrier, Reason: m.Reason, Created: m.CreatedAt.In(workday.Zone), Due: stampOrNil(m.Due), Done: stampOrNil(m.DoneAt)}
 }
 
@@ -379,11 +383,11 @@ func (s *Server) apiMessages(ctx context.Context, in *struct {
 	paging
 	Campaign string `query:"campaign" doc:"such as survey:2026-11-22"`
 	State    string `query:"state" enum:"queued,sending,unknown,accepted,delivered,failed,expired,cancelled"`
-}) (*listOf[apiMessageOut], error) {
+}) (*listOf[MessageOut], error) {
 	if _, err := caller(ctx, org.ViewTexts); err != nil {
 		return nil, err
 	}
-	var out *listOf[apiMessageOut]
+	var out *listOf[MessageOut]
 	err := s.DB.View(ctx, func(tx *storage.Tx) error {
 		items, total, err := s.Outbox.List(tx, sms.Filter{Campaign: in.Campaign, State: sms.State(in.State), Limit: in.Limit, Offset: in.Offset})
 		out = list(items, total, messageOut)
@@ -397,11 +401,11 @@ func (s *Server) apiMessages(ctx context.Context, in *struct {
 
 func (s *Server) apiMessage(ctx context.Context, in *struct {
 	ID string `path:"id"`
-}) (*one[apiMessageOut], error) {
+}) (*one[MessageOut], error) {
 	if _, err := caller(ctx, org.ViewTexts); err != nil {
 		return nil, err
 	}
-	var out one[apiMessageOut]
+	var out one[MessageOut]
 	err := s.DB.View(ctx, func(tx *storage.Tx) error {
 		m, err := s.Outbox.Get(tx, in.ID)
 		if err != nil {
@@ -410,7 +414,7 @@ func (s *Server) apiMessage(ctx context.Context, in *struct {
 		out.Body = messageOut(m)
 		receipts, err := sms.Receipts(tx, m.ID)
 		for _, r := range receipts {
-			out.Body.Receipts = append(out.Body.Receipts, apiReceipt{At: r.At.In(workday.Zone), State: string(r.State), Code: r.Code})
+			out.Body.Receipts = append(out.Body.Receipts, ReceiptOut{At: r.At.In(workday.Zone), State: string(r.State), Code: r.Code})
 		}
 		return err
 	})

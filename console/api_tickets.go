@@ -23,7 +23,7 @@ func (s *Server) apiTickets(ctx context.Context, in *struct {
 	Record  string `query:"record_id"`
 	Text    string `query:"q" doc:"in title, body, place or number"`
 	Order   string `query:"order" enum:"newest,oldest,due,changed,colour" default:"due"`
-}) (*listOf[apiTicketOut], error) {
+}) (*listOf[TicketOut], error) {
 	by, err := caller(ctx, org.ViewTicket)
 	if err != nil {
 		return nil, err
@@ -31,7 +31,7 @@ func (s *Server) apiTickets(ctx context.Context, in *struct {
 	if in.State != "" && !slices.Contains(ticket.States, ticket.State(in.State)) {
 		return nil, huma.Error422UnprocessableEntity("there is no such state", &huma.ErrorDetail{Location: "query.state", Value: in.State})
 	}
-	var out *listOf[apiTicketOut]
+	var out *listOf[TicketOut]
 	err = s.DB.View(ctx, func(tx *storage.Tx) error {
 		tickets, total, err := s.Office.List(tx, ticket.Filter{Viewer: ticket.Token(by), State: ticket.State(in.State), Open: in.Open, Channel: in.Channel,
 			CallID: in.CallID, RecordID: in.Record, Text: in.Text, Order: ticket.Order(in.Order), Limit: in.Limit, Offset: in.Offset})
@@ -44,7 +44,8 @@ func (s *Server) apiTickets(ctx context.Context, in *struct {
 	return out, nil
 }
 
-type apiLeg struct {
+// LegOut is a unit's part of a ticket.
+type LegOut struct {
 	ID       string     `json:"id"`
 	Role     string     `json:"role" doc:"host 主办 or co 协办"`
 	Unit     string     `json:"unit"`
@@ -55,7 +56,8 @@ type apiLeg struct {
 	Ended    *time.Time `json:"ended,omitempty"`
 }
 
-type apiClock struct {
+// ClockOut is one time limit of a ticket.
+type ClockOut struct {
 	Kind    string     `json:"kind"`
 	Label   string     `json:"label"`
 	State   string     `json:"state"`
@@ -66,7 +68,8 @@ type apiClock struct {
 	Rules   string     `json:"rules" doc:"version under which it runs"`
 }
 
-type apiMoment struct {
+// MomentOut is one event of a ticket's life.
+type MomentOut struct {
 	At    time.Time `json:"at"`
 	Type  string    `json:"type"`
 	Label string    `json:"label"`
@@ -74,21 +77,22 @@ type apiMoment struct {
 	Facts []string  `json:"facts,omitempty"`
 }
 
-type apiTicketWhole struct {
-	apiTicketOut
-	Legs     []apiLeg    `json:"legs"`
-	Clocks   []apiClock  `json:"clocks"`
-	Timeline []apiMoment `json:"timeline"`
+// TicketWhole is a ticket with its legs, clocks and timeline.
+type TicketWhole struct {
+	TicketOut
+	Legs     []LegOut    `json:"legs"`
+	Clocks   []ClockOut  `json:"clocks"`
+	Timeline []MomentOut `json:"timeline"`
 }
 
 func (s *Server) apiTicket(ctx context.Context, in *struct {
 	ID string `path:"id" doc:"id or number"`
-}) (*one[apiTicketWhole], error) {
+}) (*one[TicketWhole], error) {
 	by, err := caller(ctx, org.ViewTicket)
 	if err != nil {
 		return nil, err
 	}
-	out := &one[apiTicketWhole]{}
+	out := &one[TicketWhole]{}
 	err = s.DB.View(ctx, func(tx *storage.Tx) error {
 		t, err := s.Office.See(tx, in.ID, ticket.Token(by))
 		if err != nil {
@@ -106,17 +110,17 @@ func (s *Server) apiTicket(ctx context.Context, in *struct {
 		if err != nil {
 			return err
 		}
-		out.Body = apiTicketWhole{apiTicketOut: ticketOut(t), Legs: []apiLeg{}, Clocks: []apiClock{}, Timeline: []apiMoment{}}
+		out.Body = TicketWhole{TicketOut: ticketOut(t), Legs: []LegOut{}, Clocks: []ClockOut{}, Timeline: []MomentOut{}}
 		for _, l := range legs {
-			out.Body.Legs = append(out.Body.Legs, apiLeg{ID: l.ID, Role: string(l.Role), Unit: l.Unit, State: string(l.State), Label: l.State.Label(),
+			out.Body.Legs = append(out.Body.Legs, LegOut{ID: l.ID, Role: string(l.Role), Unit: l.Unit, State: string(l.State), Label: l.State.Label(),
 				Assigned: l.AssignedAt.In(workday.Zone), Signed: stampOrNil(l.SignedAt), Ended: stampOrNil(l.EndedAt)})
 		}
 		for _, c := range clocks {
-			out.Body.Clocks = append(out.Body.Clocks, apiClock{Kind: string(c.Kind), Label: c.Kind.Label(), State: string(c.State), Started: c.StartedAt.In(workday.Zone),
+			out.Body.Clocks = append(out.Body.Clocks, ClockOut{Kind: string(c.Kind), Label: c.Kind.Label(), State: string(c.State), Started: c.StartedAt.In(workday.Zone),
 				Due: c.DueAt.In(workday.Zone), Stopped: stampOrNil(c.StoppedAt), Overdue: c.Overdue(s.Now()), Rules: c.RuleVersion})
 		}
 		for _, m := range timeline {
-			out.Body.Timeline = append(out.Body.Timeline, apiMoment{At: m.At.In(workday.Zone), Type: m.Type, Label: m.Label, Actor: m.Actor, Facts: m.Labels})
+			out.Body.Timeline = append(out.Body.Timeline, MomentOut{At: m.At.In(workday.Zone), Type: m.Type, Label: m.Label, Actor: m.Actor, Facts: m.Labels})
 		}
 		return nil
 	})
@@ -126,7 +130,8 @@ func (s *Server) apiTicket(ctx context.Context, in *struct {
 	return out, nil
 }
 
-type apiRun struct {
+// SurveyOut are the figures of the survey of one day.
+type SurveyOut struct {
 	Day      string         `json:"day" doc:"of the services"`
 	Count    map[string]int `json:"count" doc:"planned = suppressed + waiting + sent; sent = delivered + failed + unknown + pending"`
 	NotAsked map[string]int `json:"not_asked" doc:"by reason"`
@@ -138,8 +143,8 @@ type apiRun struct {
 	Formula  string         `json:"formula"`
 }
 
-func runOut(f survey.Figures) apiRun {
-	r := apiRun{Day: f.Day.String(), Count: map[string]int{}, NotAsked: f.Whole.Not, Ratings: f.Whole.Ratings, N: f.Whole.N, Formula: f.Metric.Formula()}
+func runOut(f survey.Figures) SurveyOut {
+	r := SurveyOut{Day: f.Day.String(), Count: map[string]int{}, NotAsked: f.Whole.Not, Ratings: f.Whole.Ratings, N: f.Whole.N, Formula: f.Metric.Formula()}
 	for _, name := range survey.FunnelFigures {
 		r.Count[string(name)] = f.Whole.Count[name]
 	}
@@ -152,7 +157,7 @@ func runOut(f survey.Figures) apiRun {
 // apiSurveys gives the figures of the last days on which there was something, newest first.
 func (s *Server) apiSurveys(ctx context.Context, in *struct {
 	Days int `query:"days" minimum:"1" maximum:"31" default:"7" doc:"how many days back from yesterday"`
-}) (*listOf[apiRun], error) {
+}) (*listOf[SurveyOut], error) {
 	if _, err := caller(ctx, org.ViewSurvey); err != nil {
 		return nil, err
 	}
@@ -177,7 +182,7 @@ func (s *Server) apiSurveys(ctx context.Context, in *struct {
 
 func (s *Server) apiSurvey(ctx context.Context, in *struct {
 	Day string `path:"day" format:"date"`
-}) (*one[apiRun], error) {
+}) (*one[SurveyOut], error) {
 	if _, err := caller(ctx, org.ViewSurvey); err != nil {
 		return nil, err
 	}
@@ -185,7 +190,7 @@ func (s *Server) apiSurvey(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, huma.Error422UnprocessableEntity(err.Error(), &huma.ErrorDetail{Location: "path.day"})
 	}
-	out := &one[apiRun]{}
+	out := &one[SurveyOut]{}
 	err = s.DB.View(ctx, func(tx *storage.Tx) error {
 		f, err := s.Survey.Day(tx, day)
 		out.Body = runOut(f)

@@ -52,7 +52,7 @@ func (n names) Who(actor string) string {
 		if s, ok := n.staff[id]; ok {
 			return s.Name
 		}
-	case "system", "bot", "citizen", "token":
+	case "system", "bot", "citizen", "token", "carrier", "unknown":
 		return translate(n.lang, "who-"+kind)
 	}
 	return actor

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"lianxin/survey"
 	"lianxin/workday"
 )
 
@@ -103,6 +104,7 @@ var functions = template.FuncMap{
 	"minus":   func(a, b int) int { return a - b },
 	"times":   func(a, b float64) float64 { return a * b },
 	"percent": func(n, of int) string { return fmt.Sprintf("%.1f", 100*float64(n)/float64(of)) },
+	"count":   func(m map[survey.Figure]int, name string) int { return m[survey.Figure(name)] },
 	"dict":    dict,
 	"asset":   asset,
 }

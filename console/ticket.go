@@ -38,9 +38,7 @@ func (s *Server) readTicket(tx *storage.Tx, lang string, u *user, id string) (v 
 	if v.names, err = readNames(tx, lang); err != nil {
 		return nil, err
 	}
-	if ch, err := s.Office.Channel(tx, v.T.Channel); err == nil {
-		v.Channel = ch.Name
-	} else if !errors.Is(err, storage.ErrNotFound) {
+	if v.Channel, err = s.Office.Channel(tx, v.T.Channel); err != nil {
 		return nil, err
 	}
 	if v.Legs, err = s.Office.Legs(tx, id); err != nil {
@@ -147,10 +145,18 @@ func (v *ticketView) event(m ticket.Moment) eventView {
 	if via := m.Facts["via"]; via != "" {
 		facts = append(facts, way(v.lang, via))
 	}
-	if to := m.Facts["to"]; m.Type == "callback.assigned" && to != "" {
-		facts = append(facts, v.names.Who(to))
+	labels := m.Labels
+	switch group, _, _ := strings.Cut(m.Type, "."); group {
+	case "callback": // its kinds have the codes of clocks
+		labels = []string{ticket.CallbackKind(m.Facts["kind"]).Label(), ticket.TryOutcome(m.Facts["outcome"]).Label()}
+		if to := m.Facts["to"]; to != "" {
+			labels = append(labels, v.names.Who(to))
+		}
+	case "clock":
+		labels = []string{ticket.ClockKind(m.Facts["kind"]).Label()}
 	}
-	e.Facts = strings.Join(append(facts, m.Labels...), " · ")
+	facts = append(facts, labels...)
+	e.Facts = strings.Join(slices.DeleteFunc(facts, func(f string) bool { return f == "" }), " · ")
 	for _, name := range []string{"reason", "clause", "ground", "evidence", "decision", "informed", "text", "reply", "notice", "words", "note", "without_co", "result", "basis"} {
 		if text := m.Texts[name]; text != "" {
 			e.Texts = append(e.Texts, text)
@@ -360,7 +366,10 @@ func (v *ticketView) Steps() []step {
 		case i < now:
 			st.Look = "done"
 		case i == now:
-			st.Look, st.Label = "now", t.StateLabel()
+			st.Look = "now"
+			if v.in(ticket.Suspended, ticket.Rework) {
+				st.Label = t.State.Label()
+			}
 		}
 		out = append(out, st)
 	}

@@ -16,6 +16,7 @@ type action struct {
 	code   string // in the address; its title is the text "act-"+code
 	look   string // class of the button: "", "quiet", "danger"
 	offer  func(v *ticketView) []subject
+	again  func(v *ticketView, on subject) bool // it was done already: may be done again, but is no next step
 	fields func(v *ticketView, on subject) []field
 	do     func(o *ticket.Office, tx *storage.Tx, c command) error
 }
@@ -94,6 +95,7 @@ var handling = []action{
 	}},
 
 	{code: "contact", offer: func(v *ticketView) []subject { return v.workable(org.LogContact) },
+		again: func(v *ticketView, on subject) bool { return !v.leg(on.ID).ContactedAt.IsZero() },
 		fields: func(v *ticketView, _ subject) []field {
 			return []field{
 				{Name: "via", Kind: "select", Required: true, Options: v.ways("phone", "visit", "sms", "window")},
@@ -136,9 +138,21 @@ var handling = []action{
 		do: func(o *ticket.Office, tx *storage.Tx, c command) error {
 			return did(o.Approve(tx, c.ticket, c.reply(), c.by))
 		}},
-	{code: "reject", look: "quiet", offer: func(v *ticketView) []subject { return once(v.reviews()) }, fields: reasonField("reject-reason"),
-		do: func(o *ticket.Office, tx *storage.Tx, c command) error {
-			return did(o.Reject(tx, c.ticket, c.in.text("reason"), c.by))
+	{code: "reject", look: "quiet", offer: func(v *ticketView) []subject { return once(v.reviews()) },
+		fields: func(v *ticketView, on subject) []field {
+			f := reasonField("reject-reason")(v, on)
+			var co []option
+			for _, l := range v.Legs {
+				if l.Role == ticket.Co && l.Round == v.T.Round && l.State == ticket.LegSubmitted {
+					co = append(co, option{Value: l.ID, Label: v.names.Unit(l.Unit)})
+				}
+			}
+			if len(co) > 0 {
+				f = append(f, field{Name: "back", Kind: "units", Options: co})
+			}
+			return f
+		}, do: func(o *ticket.Office, tx *storage.Tx, c command) error {
+			return did(o.Reject(tx, c.ticket, c.in.text("reason"), c.by, c.in.list("back")...))
 		}},
 
 	{code: "decide", offer: func(v *ticketView) []subject {
@@ -290,7 +304,7 @@ var handling = []action{
 			return did(o.Unmerge(tx, c.ticket, c.in.text("reason"), c.by))
 		}},
 	{code: "repeat", look: "quiet", offer: func(v *ticketView) []subject {
-		return once(v.T.State.Open() && v.T.RepeatOf == "" && v.centre(org.MergeTicket))
+		return once(v.T.RepeatOf == "" && v.centre(org.MergeTicket))
 	}, fields: func(*ticketView, subject) []field {
 		return []field{{Name: "of", Required: true, Hint: "hint-number", Max: 32}, {Name: "evidence", Kind: "area", Required: true, Max: 2000}}
 	}, do: func(o *ticket.Office, tx *storage.Tx, c command) error {

@@ -13,7 +13,7 @@ import (
 type ticketView struct {
 	T         ticket.Ticket
 	Now       time.Time
-	Channel   string
+	Channel   ticket.Channel
 	Ground    string // of a refusal, in words
 	Legs      []ticket.Leg
 	Clocks    []clockView
@@ -78,7 +78,7 @@ func (v *ticketView) ownLegs(act org.Action, ok func(ticket.Leg) bool) []subject
 // works reports whether the unit can work on a leg now, and the reader is not one who reviewed or called in this round.
 func (v *ticketView) works(l ticket.Leg) bool {
 	return v.in(ticket.Handling, ticket.Suspended) && !v.took(reviewed, called) &&
-		(l.State == ticket.LegSigned || l.State == ticket.LegWorking || l.State == ticket.LegSentBack)
+		(l.State == ticket.LegSigned || l.State == ticket.LegWorking || l.State == ticket.LegSentBack || l.State == ticket.LegExtReq)
 }
 
 func (v *ticketView) workable(act org.Action) []subject { return v.ownLegs(act, v.works) }
@@ -276,26 +276,27 @@ type panelForm struct {
 // panel lists what the reader may do: the next step of the main path first, then what leads aside.
 func (v *ticketView) panel() []panelForm {
 	var out []panelForm
-	for _, look := range []string{"", "quiet", "danger"} {
-		for _, a := range actions {
-			if a.look != look {
-				continue
-			}
-			for _, on := range a.offer(v) {
-				out = append(out, v.panelForm(a, on))
-			}
+	for _, a := range actions {
+		for _, on := range a.offer(v) {
+			out = append(out, v.panelForm(a, on))
 		}
 	}
+	slices.SortStableFunc(out, func(a, b panelForm) int { return rankLook(a.Look) - rankLook(b.Look) })
 	if len(out) > 0 && out[0].Look == "" {
 		out[0].Open = true
 	}
 	return out
 }
 
+func rankLook(look string) int { return slices.Index([]string{"", "quiet", "danger"}, look) }
+
 func (v *ticketView) panelForm(a action, on subject) panelForm {
 	f := panelForm{Code: a.code, Look: a.look, On: on.ID, Note: on.Note, Seen: v.T.Revision}
 	if a.fields != nil {
 		f.Fields = a.fields(v, on)
+	}
+	if a.again != nil && a.again(v, on) {
+		f.Look = "quiet"
 	}
 	return f
 }

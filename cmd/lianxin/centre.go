@@ -114,9 +114,7 @@ func (c *centre) wireRooms(ctx context.Context) error {
 		tx.After(func() { c.hub.Publish(console.EventSurvey) })
 		return c.survey.Reply(tx, in)
 	}
-	c.outbox.Stopped = func(tx *storage.Tx, m sms.Message) error {
-		return c.book.OptOut(tx, m.Phone, contact.OptOut{Scope: contact.ScopeSurvey, Source: "carrier", Evidence: m.ID})
-	}
+	c.outbox.Stopped = c.survey.CarrierStopped
 	receipts := func(ctx context.Context, r sms.Receipt) error {
 		c.hub.Publish(console.EventSurvey)
 		return c.outbox.Receipt(ctx, r)

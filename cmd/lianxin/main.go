@@ -90,6 +90,9 @@ func (m *Main) Run(ctx context.Context, args []string) (status int) {
 		fmt.Fprintln(m.Err, "lianxin:", err)
 		return 2
 	}
+	if probe != nil {
+		probe(&cli.Config)
+	}
 	if err := k.Run(); err != nil {
 		if !errors.Is(err, errSaid) {
 			fmt.Fprintln(m.Err, "lianxin:", err)
@@ -98,6 +101,9 @@ func (m *Main) Run(ctx context.Context, args []string) (status int) {
 	}
 	return 0
 }
+
+// probe lets a test see the configuration that a command gets.
+var probe func(*Config)
 
 // errSaid ends a command with status 1 after it has printed what is wrong itself.
 var errSaid = errors.New("said already")
