@@ -27,7 +27,7 @@ type Config struct {
 	TLSKey  string `name:"tls-key" help:"Private key file (PEM) of the certificate." env:"LIANXIN_TLS_KEY"`
 
 	SIP      string    `name:"sip" help:"Address on which SIP is answered, UDP and TCP." default:"0.0.0.0:5060" env:"LIANXIN_SIP"`
-	RTPPorts PortRange `name:"rtp-ports" help:"UDP ports of the voice. Keep them out of the kernel's ephemeral range." default:"16000-17999" placeholder:"LOW-HIGH" env:"LIANXIN_RTP_PORTS"`
+	RTPPorts PortRange `name:"rtp-ports" help:"UDP ports of the voice. Keep them out of the kernel's ephemeral range." default:"16000-17999" env:"LIANXIN_RTP_PORTS"`
 	PublicIP string    `name:"public-ip" help:"Address that phones are told to send to; by default the one from which this machine reaches them." env:"LIANXIN_PUBLIC_IP"`
 	Trunks   []string  `name:"trunk" help:"Addresses (IP or CIDR) of the carrier's trunks: their P-Asserted-Identity is believed." env:"LIANXIN_TRUNKS"`
 
@@ -41,7 +41,7 @@ type Config struct {
 	Sample    bool          `name:"sample" help:"Load the sample city when the database is empty." default:"true" negatable:"" env:"LIANXIN_SAMPLE"`
 
 	SurveyAt  string  `name:"survey-at" help:"When yesterday's users are asked: five cron fields, Asia/Shanghai." default:"30 9 * * *" env:"LIANXIN_SURVEY_AT"`
-	Window    string  `name:"sms-window" help:"When texts may be sent, Asia/Shanghai." default:"09:00-20:00" placeholder:"FROM-TO" env:"LIANXIN_SMS_WINDOW"`
+	Window    string  `name:"sms-window" help:"When texts may be sent, Asia/Shanghai." default:"09:00-20:00" env:"LIANXIN_SMS_WINDOW"`
 	Carrier   string  `name:"sms-carrier" help:"Carrier of texts: sim (the simulated handset) or twilio." enum:"sim,twilio" default:"sim" env:"LIANXIN_SMS_CARRIER"`
 	SMSRate   float64 `name:"sms-rate" help:"Texts a second at most." default:"20" env:"LIANXIN_SMS_RATE"`
 	Signature string  `name:"sms-signature" help:"Signature put before every text." default:"本溪公安" env:"LIANXIN_SMS_SIGNATURE"`
