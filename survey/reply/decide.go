@@ -2,6 +2,9 @@ package reply
 
 import "unicode/utf8"
 
+// longest is the length, in characters, up to which judgements are read. A longer text still has its danger, machines and opt-outs found.
+const longest = 1000
+
 // decide goes through the precedence, first that applies.
 func (r *reading) decide(quoted bool) Verdict {
 	content, damaged := false, false
@@ -31,6 +34,9 @@ func (r *reading) decide(quoted bool) Verdict {
 	if marks, why, ok := r.optOut(); ok {
 		rating := r.ratingBeside(marks)
 		return verdict(OptOut, rating, "asks for the messages to stop", why)
+	}
+	if len(r.text) > longest {
+		return verdict(Review, 0, "too long to be read by the program")
 	}
 	w, d := r.judge()
 	if _, word, ok := r.find("contact"); ok {

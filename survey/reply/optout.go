@@ -98,6 +98,9 @@ func (r *reading) face() bool {
 // ratingBeside reads a rating that stands beside an opt-out: only a digit or a clear judgement; thanks are courtesy there, and 垃圾短信 and
 // anger are about the texts.
 func (r *reading) ratingBeside(marks []span) int {
+	if len(r.text) > longest {
+		return 0
+	}
 	text := append([]rune{}, r.text...)
 	for _, m := range marks {
 		for i := m.from; i < m.to && i < len(text); i++ {

@@ -225,7 +225,10 @@ func (l *Lexicon) dropHeads(text []rune) []rune {
 // dropTail drops a signature such as 发自我的iPhone or ——来自vivo手机 at the end.
 func (l *Lexicon) dropTail(text []rune) []rune {
 	for i := range text {
-		n := l.inSet("tail", text, i)
+		n := 0
+		if len(text)-i < 40 {
+			n = l.inSet("tail", text, i)
+		}
 		if n == 0 || (i > 0 && isWord(text[i-1]) && !isDigit(text[i-1]) && !hasDevice(l, text[i+n:])) {
 			continue
 		}

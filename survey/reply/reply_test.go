@@ -68,29 +68,43 @@ func same(t interface{ Fatalf(string, ...any) }, text, changed string) {
 	}
 }
 
-// TestInvisibleCharactersChangeNothing puts zero-width characters, variation selectors and spaces where telephones put them.
+// TestInvisibleCharactersChangeNothing puts zero-width characters, variation selectors and direction marks between any two characters.
 func TestInvisibleCharactersChangeNothing(t *testing.T) {
-	rows := known(t)
-	invisible := []string{"\u200b", "\u200c", "\u200d", "\ufeff", "\u2060", "\ufe0f", "\u00ad", "\u200e", "\u202a"}
-	rapid.Check(t, func(t *rapid.T) {
-		r := rows[rapid.IntRange(0, len(rows)-1).Draw(t, "row")]
+	for n, r := range known(t) {
 		runes := []rune(r.Text)
-		at := rapid.IntRange(0, len(runes)).Draw(t, "at")
-		mark := rapid.SampledFrom(invisible).Draw(t, "mark")
-		same(t, r.Text, string(runes[:at])+mark+string(runes[at:]))
-	})
+		for k, mark := range []string{"\u200b", "\u200c", "\u200d", "\ufeff", "\u2060", "\ufe0f", "\u00ad", "\u200e", "\u202a"} {
+			at := (n + 3*k) % (len(runes) + 1)
+			same(t, r.Text, string(runes[:at])+mark+string(runes[at:]))
+		}
+		same(t, r.Text, strings.Join(strings.Split(r.Text, ""), "\u200b"))
+	}
 }
 
 func TestEndingsChangeNothing(t *testing.T) {
+	for _, r := range known(t) {
+		if strings.TrimSpace(r.Text) == "" {
+			continue
+		}
+		for _, before := range []string{"", " ", "\n", "　", "\t"} {
+			for _, after := range []string{"。", "！", "!", "~", "～", " ", "　", "\n", "。。", "\r\n", " 。"} {
+				same(t, r.Text, before+r.Text+after)
+			}
+		}
+	}
+}
+
+// TestReadIsConsistent strings pieces of replies together in every way: whatever comes in, label and rating agree.
+func TestReadIsConsistent(t *testing.T) {
 	rows := known(t)
 	rapid.Check(t, func(t *rapid.T) {
-		r := rows[rapid.IntRange(0, len(rows)-1).Draw(t, "row")]
-		if strings.TrimSpace(r.Text) == "" {
-			return
+		var b strings.Builder
+		for range rapid.IntRange(1, 6).Draw(t, "pieces") {
+			b.WriteString(rows[rapid.IntRange(0, len(rows)-1).Draw(t, "row")].Text)
+			b.WriteString(rapid.SampledFrom([]string{"", " ", "，", "。", "\n", "？", "「", "】"}).Draw(t, "joint"))
 		}
-		before := rapid.SampledFrom([]string{"", " ", "\n", "　", "\t"}).Draw(t, "before")
-		after := rapid.SampledFrom([]string{"。", "！", "!", "~", "～", " ", "　", "\n", "。。", "\r\n", " 。"}).Draw(t, "after")
-		same(t, r.Text, before+r.Text+after)
+		if problem := consistent(Read(b.String())); problem != "" {
+			t.Fatalf("%q: %s", b.String(), problem)
+		}
 	})
 }
 
