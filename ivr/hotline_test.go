@@ -355,3 +355,44 @@ func TestKeyedNumbersAreNowhereInTheRecord(t *testing.T) {
 		t.Error("the caller's number is in the database in the clear")
 	}
 }
+
+// The flow and the recordings as they are shipped, from the first word to the bot's answer.
+func TestTheShippedHotlineSpeaks(t *testing.T) {
+	t.Parallel()
+	shipped, err := ivr.LoadFlow("", "hotline")
+	must(t, err)
+	s := ivrtest.New(t, ivrtest.Options{Shipped: true, Change: func(c *ivr.Config) { c.Flow = shipped }})
+	call := dial(t, s, "13841400001")
+	hears(t, s, call, "notice.recording", "greeting", "emergency.hint")
+	must(t, call.Press(patient(t), "2"))
+	// 2 is pressed into the greeting and is for the menu; so the next is heard at once.
+	hears(t, s, call, "kb.menu")
+	must(t, call.Press(patient(t), "1"))
+	hears(t, s, call, "kb.id-card-first.title")
+	must(t, call.Press(patient(t), "1"))
+	hears(t, s, call, "kb.id-card-first")
+	must(t, call.Press(patient(t), "1"))
+	hears(t, s, call, "kb.solved.yes")
+	must(t, call.Hangup(patient(t)))
+	s.Quiet(t)
+	if r := s.Records(t)[0]; r.Disposition != ivr.Served || r.FlowVersion != shipped.Version || r.TicketID == "" {
+		t.Errorf("record: %s, flow %s, ticket %q", r.Disposition, r.FlowVersion, r.TicketID)
+	}
+}
+
+func TestAFlowOfTheCityOverridesTheShippedOne(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "hotline.yaml"), []byte("flow: ours\nversion: 7\nstart: a\nnodes:\n  a: {hangup: goodbye}\n"), 0o600))
+	f, err := ivr.LoadFlow(dir, "hotline")
+	must(t, err)
+	if f.Name != "ours" {
+		t.Errorf("flow %s", f.Name)
+	}
+	must(t, os.WriteFile(filepath.Join(dir, "hotline.yaml"), []byte("flow: ours\nversion: 7\nstart: b\nnodes:\n  a: {hangup: goodbye}\n"), 0o600))
+	if _, err := ivr.LoadFlow(dir, "hotline"); err == nil || !strings.Contains(err.Error(), "hotline.yaml:3:8: ") {
+		t.Errorf("a broken flow: %v", err)
+	}
+	if f, err = ivr.LoadFlow(t.TempDir(), "hotline"); err != nil || f.Name != "hotline" {
+		t.Errorf("an empty folder: %v", err)
+	}
+}

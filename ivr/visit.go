@@ -34,6 +34,7 @@ type visit struct {
 	mu  sync.Mutex // guards rec: steps are noted by the goroutines that ring and wait
 	rec Record
 
+	label     string   // masked number
 	shown     LiveCall // guarded by h.mu
 	interrupt context.CancelCauseFunc
 
@@ -71,7 +72,8 @@ func (h *Hotline) enter(call sip.Call, cancel context.CancelCauseFunc) *visit {
 	if phone, err := contact.ParsePhone(info.From); err == nil {
 		v.rec.Number = phone
 	}
-	v.shown = LiveCall{ID: v.rec.ID, Caller: v.rec.Label(), Dialled: info.To, Stage: StageArriving, Since: h.now(), Started: v.rec.Started}
+	v.label = v.rec.Label()
+	v.shown = LiveCall{ID: v.rec.ID, Caller: v.label, Dialled: info.To, Stage: StageArriving, Since: h.now(), Started: v.rec.Started}
 	h.mu.Lock()
 	h.live[v.rec.ID] = v
 	h.tell()
@@ -271,5 +273,5 @@ func (v *visit) oweCall(ctx context.Context) {
 
 // queueCaller is the caller as the board sees them.
 func (v *visit) queueCaller(n *flow.Node) desk.Caller {
-	return desk.Caller{CallID: v.rec.ID, Label: v.rec.Label(), Priority: n.Numbers["priority"], Skills: n.Lists["skills"]}
+	return desk.Caller{CallID: v.rec.ID, Label: v.label, Priority: n.Numbers["priority"], Skills: n.Lists["skills"]}
 }

@@ -234,9 +234,9 @@ func (v *visit) urgent() bool {
 // display is what the operator's phone shows.
 func (v *visit) display() string {
 	if v.urgent() {
-		return "紧急 " + v.rec.Label()
+		return "紧急 " + v.label
 	}
-	return "民意热线 " + v.rec.Label()
+	return "民意热线 " + v.label
 }
 
 // hold is what a waiting caller hears: the first words, music, and every now and then the truth about the place.

@@ -444,8 +444,8 @@ func twoAnswer(t *testing.T, open Factory) {
 		var wg sync.WaitGroup
 		var mu sync.Mutex
 		var won []*desk.Offer
-		for range 4 {
-			o := s.next(w)
+		offers := []*desk.Offer{s.next(w), s.next(w), s.next(w), s.next(w)}
+		for _, o := range offers {
 			wg.Go(func() {
 				if err := o.Answered(); err == nil {
 					mu.Lock()

@@ -216,6 +216,7 @@ func (p *play) sweep(t *rapid.T) {
 
 // collect takes every offer that is ready to be taken.
 func (p *play) collect() {
+	p.snap() // a decision that another goroutine began is over
 	for _, c := range p.callers {
 		for {
 			ctx, cancel := context.WithCancel(p.ctx)
@@ -240,8 +241,8 @@ func (p *play) snap() desk.Snapshot {
 
 // check holds the promises against a snapshot.
 func (p *play) check(t *rapid.T) {
+	sn := p.snap() // first: whatever it shows has been delivered
 	p.collect()
-	sn := p.snap()
 	waiting := map[string]desk.WaitingView{}
 	for i, w := range sn.Waiting {
 		if w.Position != i+1 {

@@ -148,7 +148,7 @@ func (s *script) next() Key {
 // Say ends without a key; keys are pressed when they are waited for, unless one is marked for barging in.
 func (s *script) Say(_ context.Context, prompts []string) (Key, error) {
 	s.heard = append(s.heard, prompts...)
-	if len(s.keys) > 1 && s.keys[0] == '^' {
+	if len(s.keys) > 1 && s.keys[0] == '^' { // barges in
 		s.keys = s.keys[1:]
 		return s.next(), nil
 	}
@@ -189,7 +189,8 @@ func TestWalk(t *testing.T) {
 		{"110 at once", "^!", "staff-urgent"},
 		{"110 in the menu", "!", "staff-urgent"},
 		{"110 in the policy menu", "2!", "staff-urgent"},
-		{"a key during the greeting that means nothing there", "^53", "progress"},
+		{"a key of the menu during the greeting", "^3", "progress"},
+		{"a key during the greeting that means nothing anywhere", "^53", "progress"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := &script{keys: []rune(c.keys)}

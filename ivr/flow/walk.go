@@ -49,14 +49,18 @@ type Facts struct {
 
 // Walk goes from node at through everything that needs no more than prompts and keys, and returns the first node that
 // needs more (queue, message, answer …). Its caller performs that node and walks on from Exit.
+//
+// A key pressed into a say that has no use for it is for the menu that follows: callers who know their way press it
+// during the greeting.
 func (f *Flow) Walk(ctx context.Context, h Host, at string) (*Node, error) {
+	ahead := NoKey
 	for range mostSteps {
 		n := f.Nodes[at]
 		h.Step(n.Name, n.Verb)
 		if !walked[n.Verb] {
 			return n, nil
 		}
-		next, err := f.step(ctx, h, n)
+		next, err := f.step(ctx, h, n, &ahead)
 		if err != nil {
 			return nil, err
 		}
@@ -65,7 +69,7 @@ func (f *Flow) Walk(ctx context.Context, h Host, at string) (*Node, error) {
 	return nil, ErrLost
 }
 
-func (f *Flow) step(ctx context.Context, h Host, n *Node) (string, error) {
+func (f *Flow) step(ctx context.Context, h Host, n *Node, ahead *Key) (string, error) {
 	switch n.Verb {
 	case "say":
 		key, err := h.Say(ctx, n.Prompts)
@@ -75,9 +79,15 @@ func (f *Flow) step(ctx context.Context, h Host, n *Node) (string, error) {
 		if to := f.Exit(n, keyName(key)); key != NoKey && to != "" {
 			return to, nil
 		}
+		if *ahead == NoKey {
+			*ahead = key
+		}
 	case "menu":
-		return f.menu(ctx, h, n)
+		first := *ahead
+		*ahead = NoKey
+		return f.menu(ctx, h, n, first)
 	case "collect":
+		*ahead = NoKey
 		return f.collect(ctx, h, n)
 	case "set":
 		for _, k := range sortedKeys(n.Fields) {
@@ -109,11 +119,15 @@ func keyName(k Key) string {
 // Outcome is the name under which a key is looked up by Exit.
 func Outcome(k Key) string { return keyName(k) }
 
-func (f *Flow) menu(ctx context.Context, h Host, n *Node) (string, error) {
+func (f *Flow) menu(ctx context.Context, h Host, n *Node, first Key) (string, error) {
 	wait, tries := n.Wait(6*time.Second), n.Tries(3)
 	repeats := 0
 	for try := 0; try < tries; try++ {
-		key, err := h.Say(ctx, n.Prompts)
+		key, err := first, error(nil)
+		if first == NoKey {
+			key, err = h.Say(ctx, n.Prompts)
+		}
+		first = NoKey
 		if err == nil && key == NoKey {
 			key, err = h.Press(ctx, wait)
 		}

@@ -36,6 +36,7 @@ const Patience = 40 * time.Second
 type Options struct {
 	Dir     string      // data folder; a temporary one when empty
 	DB      *storage.DB // a SQLite file in Dir when nil
+	Shipped bool        // the recordings that ship with the program instead of short ones
 	Clock   time.Time   // what time it is when the stage opens; now when zero
 	Flow    string      // text of the flow; Quick of the shipped one when empty
 	Desk    desk.Options
@@ -167,10 +168,15 @@ func Open(opt Options) (_ *Stage, err error) {
 		opt.Desk.Retry = 500 * time.Millisecond
 	}
 	s.Board = desk.NewMemory(opt.Desk)
-	if s.Prompts, err = short(); err != nil {
+	if s.KB, err = kb.Embedded(); err != nil {
 		return s, err
 	}
-	if s.KB, err = kb.Embedded(); err != nil {
+	if opt.Shipped {
+		s.Prompts, err = prompts.Load(prompts.Options{More: s.KB.Prompts()})
+	} else {
+		s.Prompts, err = short()
+	}
+	if err != nil {
 		return s, err
 	}
 	s.KB.Now = now
