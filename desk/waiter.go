@@ -22,12 +22,10 @@ type Waiter struct {
 	changed chan struct{}
 	over    chan struct{} // closed when the caller is out of the queue
 
-	mu      sync.Mutex
-	offers  []*Offer
-	reason  string
-	wake    chan struct{}
-	isOver  bool
-	unwatch func() bool
+	mu     sync.Mutex
+	offers []*Offer
+	wake   chan struct{}
+	isOver bool
 }
 
 func newWaiter(b backend, c Caller) *Waiter {

@@ -49,7 +49,6 @@ type play struct {
 	callers []*party
 	offers  map[string]*desk.Offer // ever seen, by id
 	phones  map[string]bool
-	talks   int
 	ringAll bool
 }
 
