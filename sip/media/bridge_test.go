@@ -27,7 +27,7 @@ func TestBridgedPartiesHearEachOther(t *testing.T) {
 			check(t, bob.WaitTone(440, patience))
 			check(t, alice.WaitTone(880, patience))
 			for _, p := range []*mediatest.Peer{alice, bob} {
-				if arr := p.Arrivals(); arr.SSRCs != 1 || arr.Lost != 0 || arr.TimeJumps != 0 {
+				if arr := p.Arrivals(); arr.SSRCs != 1 || arr.Lost != 0 || arr.TimeJumps > skips(e) {
 					t.Errorf("stream: %+v", arr)
 				}
 			}

@@ -67,6 +67,9 @@ func check(t testing.TB, err error) {
 	}
 }
 
+// skips is how often the machine stopped the pacer for so long that it skipped frames: then timestamps may jump.
+func skips(e *media.Engine) int { return int(e.Lateness().Resyncs) }
+
 // eventually waits for a condition.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
@@ -97,7 +100,7 @@ func TestFarEndHearsAPromptWhole(t *testing.T) {
 		})
 		check(t, peer.WaitSilence(patience))
 		a := peer.Arrivals()
-		if a.Lost != 0 || a.Disorder != 0 || a.SSRCs != 1 || a.TimeJumps != 0 || a.Markers != 1 {
+		if a.Lost != 0 || a.Disorder != 0 || a.SSRCs != 1 || a.TimeJumps > skips(e) || a.Markers != 1 {
 			t.Errorf("%v: stream is not clean: %+v", codec, a)
 		}
 		for _, p := range peer.Packets() {
@@ -126,13 +129,13 @@ func TestBargeInStopsThePrompt(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- leg.Play(ctx, media.Tone([]float64{500}, time.Minute)) }()
 	check(t, peer.WaitTone(500, patience))
-	before := leg.Stats().PacketsOut
 	stop()
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Fatalf("Play ended with %v", err)
 	}
+	before := leg.Stats().PacketsOut
 	check(t, peer.WaitSilence(patience))
-	// In frames, not in time: of the packets sent since, hardly any may hold the tone.
+	// In frames, not in time: of the packets sent since, one may hold the tone, and the figure may be a frame old.
 	at := leg.Stats().PacketsOut
 	heard, after := peer.Heard(), 0
 	for i := int(before) * 160; i+160 <= len(heard) && i < int(at)*160; i += 160 {
@@ -140,7 +143,7 @@ func TestBargeInStopsThePrompt(t *testing.T) {
 			after++
 		}
 	}
-	if after > 5 {
+	if after > 2 {
 		t.Errorf("%d frames of the prompt were sent after the barge-in", after)
 	}
 }
@@ -231,7 +234,8 @@ func TestHoldStopsOurSenderAndItsResumeIsMarked(t *testing.T) {
 
 func TestLongPacketTimeIsHonoured(t *testing.T) {
 	t.Parallel()
-	leg, peer := dial(t, newEngine(t), mediatest.Phone{}, func(p *media.Params) { p.Ptime = 60 * time.Millisecond })
+	e := newEngine(t)
+	leg, peer := dial(t, e, mediatest.Phone{}, func(p *media.Params) { p.Ptime = 60 * time.Millisecond })
 	go leg.Play(context.Background(), media.Tone([]float64{700}, 5*time.Second))
 	check(t, peer.WaitTone(700, patience))
 	for _, p := range peer.Packets() {
@@ -239,7 +243,7 @@ func TestLongPacketTimeIsHonoured(t *testing.T) {
 			t.Fatalf("packet of %d bytes", len(p.Payload))
 		}
 	}
-	if a := peer.Arrivals(); a.TimeJumps != 0 || a.Lost != 0 {
+	if a := peer.Arrivals(); a.TimeJumps > skips(e) || a.Lost != 0 {
 		t.Errorf("stream: %+v", a)
 	}
 }

@@ -18,6 +18,7 @@ const (
 // inbound is what a leg knows about the stream it receives.
 type inbound struct {
 	latch    latch
+	source   netip.AddrPort // of the last packet taken
 	pinned   bool
 	heardAny bool
 	waiting  int64 // tick of the last sign of life
@@ -132,7 +133,7 @@ func (l *Leg) accept(p *packet, n int, from netip.AddrPort, tick int64) bool {
 		return false
 	}
 	ok, moved := in.latch.admits(from, pkt.SSRC, p.seq, tick)
-	if moved {
+	if moved && in.known && from != in.source {
 		l.restart(pool)
 	}
 	if !ok {
@@ -140,6 +141,7 @@ func (l *Leg) accept(p *packet, n int, from netip.AddrPort, tick int64) bool {
 		pool.put(p)
 		return false
 	}
+	in.source = from
 	in.waiting, in.timedOut, in.heardAny = tick, false, true
 	l.heardAt.Store(int64(time.Since(l.pacer.epoch)))
 	if !l.cur.Receive {
