@@ -20,8 +20,9 @@ type house struct {
 	t  testing.TB
 	db *storage.DB
 
-	mu  sync.Mutex
-	now time.Time
+	mu    sync.Mutex
+	now   time.Time
+	tries int // of together
 
 	operator, dispatcher, caller, supervisor, leader, inspector, admin Actor
 	handlerA, reviewerA, handlerB, reviewerB, legal                    Actor

@@ -209,22 +209,22 @@ func verify(tx *storage.Tx, d *dossier) ([]Drift, error) {
 		drift("%v", err)
 		return out, nil
 	}
-	for _, side := range []struct {
-		f    fields
-		from fields
-		what string
-	}{{diff(p.fields, d.loaded), d.loaded, "row"}, {diff(d.loaded, p.fields), p.fields, "events"}} {
-		for kind, parts := range side.f {
+	for _, side := range []fields{diff(p.fields, d.loaded), diff(d.loaded, p.fields)} {
+		for kind, parts := range side {
 			for id, members := range parts {
-				if side.what == "events" && len(d.loaded[kind][id]) == 0 {
+				switch {
+				case len(d.loaded[kind][id]) == 0:
 					drift("%s %s: its row is missing", kind, id)
-				}
-				if side.what == "row" {
+				case len(p.fields[kind][id]) == 0:
+					drift("%s %s: no event tells of it", kind, id)
+				default:
 					drift("%s %s: %s differ from the events", kind, id, strings.Join(slices.Sorted(maps.Keys(members)), ", "))
 				}
 			}
 		}
 	}
+	slices.SortFunc(out, func(a, b Drift) int { return strings.Compare(a.What, b.What) })
+	out = slices.Compact(out)
 	for _, c := range d.clocks {
 		next := c.NextAt
 		if c.schedule(); !next.Equal(c.NextAt) {

@@ -243,3 +243,23 @@ func TestReportsOfRedAreDueDaily(t *testing.T) {
 		h.must(func(tx *storage.Tx) (Ticket, error) { return h.ReportProgress(tx, lb.ID, "已联系", h.handlerA) })
 	})
 }
+
+func TestClocksSayWhetherTheyWereMet(t *testing.T) {
+	each(t, func(h *house) {
+		k := h.accepted(nil)
+		h.must(func(tx *storage.Tx) (Ticket, error) {
+			return h.Dispatch(tx, k.ID, Dispatching{Host: unitA}, h.dispatcher)
+		})
+		sign := h.clocks(k.ID, ClockSign)[0]
+		h.set("2026-11-24 17:01")
+		if !sign.Overdue(h.Now()) || sign.Overdue(sign.DueAt) {
+			h.t.Errorf("due %v, now %v", sign.DueAt, h.Now())
+		}
+		h.must(func(tx *storage.Tx) (Ticket, error) { return h.Sign(tx, h.hostLeg(k.ID).ID, h.handlerA) })
+		for kind, want := range map[ClockKind]ClockState{ClockAccept: Met, ClockDispatch: Met, ClockSign: Late, ClockHandle: Running} {
+			if c := h.clocks(k.ID, kind); len(c) != 1 || c[0].State != want || (want == Running) != c[0].StoppedAt.IsZero() {
+				h.t.Errorf("clock %s: %+v, want %s", kind, c, want)
+			}
+		}
+	})
+}
