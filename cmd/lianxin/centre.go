@@ -42,6 +42,7 @@ const (
 	recordingsDir = "recordings"
 	signInsFile   = "sample-signins.txt"
 	tokenFile     = "api-token"
+	nodeFile      = "node"
 )
 
 // centre is every room of the house, wired.
@@ -69,6 +70,7 @@ type centre struct {
 
 	sample city.Loaded
 	token  string
+	node   string // names this data folder in records, so that a restart knows its own
 }
 
 // openRooms opens what stands without sockets: storage and the rooms over it. The command line's tools use it too.
@@ -201,6 +203,9 @@ func readOrMake(path string) (string, error) {
 
 // openLines opens what answers the telephone: voice, signalling, board, prompts, flow.
 func (c *centre) openLines(ctx context.Context) (err error) {
+	if c.node, err = readOrMake(filepath.Join(c.cfg.Data, nodeFile)); err != nil {
+		return err
+	}
 	if c.engine, err = media.NewEngine(media.Config{PortLow: c.cfg.RTPPorts.Low, PortHigh: c.cfg.RTPPorts.High, Log: c.log}); err != nil {
 		return err
 	}
@@ -221,7 +226,7 @@ func (c *centre) openLines(ctx context.Context) (err error) {
 	}
 	hotline := ivr.Config{
 		DB: c.db, Book: c.book, Office: c.office, Board: c.board, Dial: c.phones.Dial, Prompts: c.prompts, KB: base, Flow: flow,
-		Recordings: filepath.Join(c.cfg.Data, recordingsDir), Number: c.cfg.Hotline, MaxCalls: c.cfg.MaxCalls, Log: c.log,
+		Recordings: filepath.Join(c.cfg.Data, recordingsDir), Number: c.cfg.Hotline, Node: c.node, MaxCalls: c.cfg.MaxCalls, Log: c.log,
 	}
 	if c.cfg.Recognizer != "" {
 		hotline.Hear = speech.OpenAIRecognizer{OpenAI: speech.OpenAI{Base: c.cfg.Recognizer, Key: c.cfg.RecognizerToken}, Model: c.cfg.RecognizerModel}

@@ -82,6 +82,14 @@ func (c *centre) run(ctx context.Context, web net.Listener, ready func(*centre, 
 	}
 	group.Go(func() error { return c.schedule.Run(work) })
 	group.Go(func() error { return c.sweep(work) })
+	group.Go(func() error {
+		desk.Guard(lines, c.board, desk.Reality{Registered: c.phones.Registered, Live: c.hotline.IsLive}, 5*time.Second, c.repaired)
+		return nil
+	})
+	group.Go(func() error {
+		(&desk.Journal{DB: c.db, Node: c.node, Log: c.log}).Run(lines, c.board)
+		return nil
+	})
 	group.Go(func() error { c.tellPages(lines); return nil })
 	group.Go(func() error {
 		<-work.Done()
@@ -119,24 +127,15 @@ func (c *centre) drain(ctx context.Context) {
 	<-refused
 }
 
-// sweep looks at what falls due and at what may have gone wrong unnoticed.
+// sweep looks at what falls due.
 func (c *centre) sweep(ctx context.Context) error {
-	tick := time.NewTicker(5 * time.Second)
+	tick := time.NewTicker(30 * time.Second)
 	defer tick.Stop()
 	for n := 0; ; n++ {
-		repairs, err := c.board.Sweep(ctx, desk.Reality{Registered: c.phones.Registered, Live: c.hotline.IsLive})
-		if err != nil && ctx.Err() == nil {
-			c.log.Error("desk: sweep", "err", err)
+		if _, err := c.office.Sweep(ctx, c.db, time.Now()); err != nil && ctx.Err() == nil {
+			c.log.Error("ticket: sweep", "err", err)
 		}
-		for _, r := range repairs {
-			c.log.Error("desk: repaired", "kind", r.Kind, "extension", r.Extension, "call", r.CallID, "what", r.What)
-		}
-		if n%6 == 0 {
-			if _, err := c.office.Sweep(ctx, c.db, time.Now()); err != nil && ctx.Err() == nil {
-				c.log.Error("ticket: sweep", "err", err)
-			}
-		}
-		if n%720 == 0 {
+		if n%120 == 0 {
 			if warning := c.office.Calendar.Warn(time.Now()); warning != "" {
 				c.log.Warn("workday: " + warning)
 			}
@@ -146,6 +145,13 @@ func (c *centre) sweep(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
+	}
+}
+
+// repaired tells of what the board had to put right by itself: a bug or a crash elsewhere.
+func (c *centre) repaired(repairs []desk.Repair) {
+	for _, r := range repairs {
+		c.log.Error("desk: repaired", "kind", r.Kind, "extension", r.Extension, "call", r.CallID, "what", r.What)
 	}
 }
 

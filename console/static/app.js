@@ -20,16 +20,19 @@ function tell(kind) {
   document.body.dispatchEvent(new CustomEvent('live:' + kind));
 }
 
-// Clocks that count: <time data-since="1763880000000"> shows how long ago, <time data-due="…"> how long is left.
+// Clocks that count: <time data-since="1763880000000"> shows how long ago.
 function clock(ms) {
   const s = Math.max(0, Math.floor(ms / 1000)), h = Math.floor(s / 3600), m = Math.floor(s / 60) % 60;
   const two = n => String(n).padStart(2, '0');
   return (h ? h + ':' + two(m) : m) + ':' + two(s % 60);
 }
-setInterval(() => {
+function tick() {
   const now = Date.now();
   for (const t of document.querySelectorAll('time[data-since]')) t.textContent = clock(now - +t.dataset.since);
-}, 1000);
+}
+setInterval(tick, 1000);
+document.addEventListener('htmx:after:swap', tick);
+tick();
 
 document.addEventListener('click', event => {
   if (event.target.closest('[data-menu]')) document.body.classList.toggle('menu-open');
