@@ -64,7 +64,8 @@ type Config struct {
 	Now    func() time.Time // wall clock of Info, End and traces; time.Now if nil
 	Log    *slog.Logger     // slog.Default if nil
 
-	t1 time.Duration // T1 of RFC 3261, 500 ms if zero; for tests
+	t1        time.Duration // T1 of RFC 3261, 500 ms if zero; for tests
+	keepAlive time.Duration // between keep-alives to registered phones, 25 s if zero; for tests
 }
 
 // Account is a user who may register. HA1 is the hash of user:realm:password in hexadecimal, by either algorithm; an empty one is
@@ -102,6 +103,7 @@ func (c Config) withDefaults() Config {
 	c.SessionExpires = max(c.SessionExpires, c.MinSE)
 	set(&c.MaxCall, 4*time.Hour)
 	set(&c.t1, 500*time.Millisecond)
+	set(&c.keepAlive, 25*time.Second)
 	if c.MaxContacts <= 0 {
 		c.MaxContacts = 4
 	}

@@ -51,8 +51,8 @@ func TestDialRingsAnswersAndHangsUp(t *testing.T) {
 	got := x.dial(context.Background(), p.target(), DialOpt{From: "46110110", Display: "民意\r\nX-Evil: 1", Codec: "PCMU",
 		Headers: map[string]string{"X-Note": "a\r\nX-Evil: 2", "Via": "no", "Bad Name": "x"}, Ringing: func(code int) { rings <- code }})
 	inv := p.request(gosip.INVITE)
-	if inv.Source() != x.udp && inv.Via().Host+":"+fmt.Sprint(inv.Via().Port) != x.udp {
-		t.Errorf("INVITE says it comes from %s:%d", inv.Via().Host, inv.Via().Port)
+	if inv.Source() != x.udp || inv.Via().Host+":"+fmt.Sprint(inv.Via().Port) != x.udp {
+		t.Errorf("INVITE comes from %s and says %s:%d", inv.Source(), inv.Via().Host, inv.Via().Port)
 	}
 	if strings.Contains(inv.String(), "\r\nX-Evil") || inv.GetHeader("X-Note").Value() != "aX-Evil: 2" || inv.GetHeader("BadName") == nil ||
 		len(inv.GetHeaders("Via")) != 1 {
@@ -328,16 +328,14 @@ func TestRegisteredPhonesAreCalledTheWayTheyCame(t *testing.T) { // traps 14 and
 		t.Fatal(res)
 	}
 	// the socket knows nobody any more, as after a restart
-	for _, addr := range []string{p.addr} {
-		x.tpl.Pool("udp").Delete(addr)
-	}
+	x.tpl.Pool("udp").Delete(p.addr)
 	got := x.dial(context.Background(), Target{User: "8001"}, DialOpt{})
 	inv := p.request(gosip.INVITE)
 	if inv.Recipient.String() != "sip:8001@192.168.77.7:5060" {
 		t.Errorf("Request-URI %s", inv.Recipient.String())
 	}
-	if src := fmt.Sprintf("%s:%d", inv.Via().Host, inv.Via().Port); src != x.udp {
-		t.Errorf("INVITE from %s, listener is %s", src, x.udp)
+	if via := fmt.Sprintf("%s:%d", inv.Via().Host, inv.Via().Port); via != x.udp || inv.Source() != x.udp {
+		t.Errorf("INVITE from %s says %s, listener is %s", inv.Source(), via, x.udp)
 	}
 	p.reply(inv, 200, "far", plainSDP)
 	p.request(gosip.ACK)
@@ -372,6 +370,20 @@ func TestRegisteredPhonesAreCalledTheWayTheyCame(t *testing.T) { // traps 14 and
 	if _, err := x.Dial(context.Background(), Target{User: "8002"}, DialOpt{}); err != ErrNotRegistered {
 		t.Errorf("%v", err)
 	}
+}
+
+func TestDialogStaysOnItsConnection(t *testing.T) { // trap 16
+	x := start(t, nil, nil)
+	p := dialTCP(t, x.tcp)
+	u := p.ua()
+	u.invite(plainSDP, "Record-Route: <sip:127.0.0.1:9;transport=tcp;lr>", "Contact: <sip:alice@127.0.0.1:9;transport=tcp>")
+	c := x.call()
+	go func() { _ = c.Hangup(context.Background()) }()
+	bye := p.request(gosip.BYE)
+	if r := bye.Route(); r == nil || r.Address.Port != 9 {
+		t.Errorf("Route %v", r)
+	}
+	p.reply(bye, 200, "", "")
 }
 
 func TestAllPhonesOfAUserRingAndTheFirstHasTheCall(t *testing.T) {

@@ -3,6 +3,7 @@ package sip
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -641,4 +642,40 @@ func TestCallIsHungUpWhenItsHandlerReturns(t *testing.T) {
 	p.ua().invite(plainSDP)
 	p.reply(p.request(gosip.BYE), 200, "", "")
 	p.response(p.ua().do("OPTIONS", ""), 200)
+}
+
+func TestNothingRemainsOfCallsThatEnded(t *testing.T) {
+	x := start(t, func(c *Config) { c.t1 = 2 * time.Millisecond }, nil)
+	p := newPeer(t, x.udp)
+	one := func() {
+		u := p.ua()
+		u.invite(plainSDP)
+		c := x.call()
+		p.response(u.do("INVITE", ""), 200) // a re-INVITE that is never acknowledged
+		if c.End() == (End{}) {
+			go func() { _ = c.Hangup(context.Background()) }()
+		}
+		p.reply(p.request(gosip.BYE), 200, "", "")
+		ended(t, c)
+		got := x.dial(context.Background(), p.target(), DialOpt{})
+		inv := p.request(gosip.INVITE)
+		p.reply(inv, 486, "far", "")
+		wait(t, got)
+	}
+	one()
+	before := runtime.NumGoroutine()
+	for range 50 {
+		one()
+	}
+	eventually(t, "all forgotten", func() bool {
+		x.mu.Lock()
+		n := len(x.dialogs) + len(x.dialling)
+		x.mu.Unlock()
+		x.early.mu.Lock()
+		n += len(x.early.calls) + len(x.early.coming) + len(x.early.cancels)
+		x.early.mu.Unlock()
+		return n == 0 && x.Health().Calls == 0 && x.engine.Legs() == 0
+	})
+	eventually(t, "goroutines gone", func() bool { return runtime.NumGoroutine() <= before+5 })
+	p.silent(300*time.Millisecond, func(m gosip.Message) bool { r, ok := m.(*gosip.Request); return ok && r.Method == gosip.BYE })
 }

@@ -193,11 +193,12 @@ func newPeer(t testing.TB, server string) *peer {
 	go func() {
 		buf := make([]byte, 65535)
 		for {
-			n, _, err := c.ReadFrom(buf)
+			n, from, err := c.ReadFrom(buf)
 			if err != nil {
 				return
 			}
 			if m, err := gosip.ParseMessage(append([]byte(nil), buf[:n]...)); err == nil {
+				m.SetSource(from.String())
 				p.in <- m
 			}
 		}

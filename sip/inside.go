@@ -328,9 +328,17 @@ func (s *Server) transact(ctx context.Context, req *gosip.Request) (*gosip.Respo
 				return res, nil
 			}
 		case <-tx.Done():
-			return nil, tx.Err()
+			return nil, failure(tx)
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
 	}
+}
+
+// failure is why a transaction ended without a final response. The library closes Done before it says why.
+func failure(tx *gosip.ClientTx) error {
+	if err := tx.Err(); err != nil {
+		return err
+	}
+	return gosip.ErrTransactionTerminated
 }

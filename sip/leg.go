@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/netip"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -60,28 +58,6 @@ type leg struct {
 }
 
 var _ Call = (*leg)(nil)
-
-// talk is the state of offer and answer.
-type talk struct {
-	sdp    local
-	order  []media.Codec // preference
-	offer  *remote       // of the INVITE, until it is answered
-	remote *remote       // the far end's last description that was agreed
-	codec  offered       // what we send
-	stream stream        // our last description
-}
-
-// okay is a 2xx that is repeated until its ACK comes (RFC 3261 13.3.1.4; trap 4).
-type okay struct {
-	cseq    uint32
-	res     *gosip.Response
-	tx      *gosip.ServerTx
-	began   time.Time
-	wait    time.Duration
-	timer   *time.Timer
-	offered bool // it holds our offer: the ACK must bring the answer
-	initial bool
-}
 
 func (s *Server) newLeg(info Info) *leg {
 	l := &leg{s: s, id: newID(), info: info, done: make(chan struct{}), acked: make(chan struct{})}
@@ -217,158 +193,10 @@ func (l *leg) limitCall() {
 	l.limit = l.s.after(l.s.cfg.MaxCall, "longest call", func() { _ = l.finish(context.Background(), ByTimeout, "longest call", 0) })
 }
 
-// describe writes our answer to offer and applies it, or, without one, our own offer. mu is held.
-func (l *leg) describe(offer *remote) (body []byte, late bool, err error) {
-	if offer == nil {
-		l.stream = l.fullOffer()
-		return l.sdp.offer(l.stream), true, nil
-	}
-	pick := offer.pick(l.order)
-	l.stream = stream{addr: l.mediaAddr(offer), port: l.media.Port(), codecs: []offered{pick}, events: offer.events,
-		dir: offer.dir.reversed(), mux: offer.mux}
-	if err := l.agree(offer, pick); err != nil {
-		return nil, false, err
-	}
-	return l.sdp.answer(offer, l.stream), false, nil
-}
-
-func (l *leg) fullOffer() stream {
-	st := stream{addr: l.mediaAddr(nil), port: l.media.Port(), events: 101, dir: both}
-	for _, c := range l.order {
-		st.codecs = append(st.codecs, offered{c.PT(), c})
-	}
-	return st
-}
-
-// mediaAddr is where we tell the far end to send its sound.
-func (l *leg) mediaAddr(r *remote) netip.Addr {
-	peer := l.flow.remoteAddr().Addr()
-	if r != nil && !r.addr.Addr().IsUnspecified() {
-		if peer.Is4() != r.addr.Addr().Is4() {
-			return l.s.advertised(r.addr.Addr(), netip.Addr{})
-		}
-	}
-	return l.self.Addr()
-}
-
-// agree makes the media follow a description of the far end. mu is held.
-func (l *leg) agree(r *remote, c offered) error {
-	p := media.Params{
-		Remote: r.addr, RTCP: r.rtcp, Mux: r.mux && l.stream.mux, Codec: c.codec, PT: c.pt, DTMF: r.events,
-		Ptime: time.Duration(r.frameTime()) * time.Millisecond,
-		Send:  r.dir&receives != 0 && l.stream.dir&sends != 0, Receive: r.dir&sends != 0 && l.stream.dir&receives != 0,
-		Near: l.flow.remoteAddr().Addr(),
-	}
-	if r.addr.Addr().IsUnspecified() {
-		p.Remote = netip.AddrPort{}
-	}
-	if err := l.media.Update(p); err != nil {
-		return err
-	}
-	l.remote, l.codec = r, c
-	l.info.Codec = c.codec.String()
-	return nil
-}
-
-// repeat sends a 2xx again until its ACK comes. It has been sent once. mu is held.
-func (l *leg) repeat(o *okay) {
-	o.began, o.wait = time.Now(), l.s.t1
-	l.okay = o
-	o.timer = l.s.after(o.wait, "2xx", func() { l.repeatNow(o) })
-}
-
 const (
 	causeNoACK   = "no ack"
 	causeSession = "session expired"
 )
-
-func (l *leg) repeatNow(o *okay) {
-	l.mu.Lock()
-	if l.okay != o {
-		l.mu.Unlock()
-		return
-	}
-	if time.Since(o.began) >= 64*l.s.t1 {
-		l.okay = nil
-		l.mu.Unlock()
-		l.finishUnacknowledged()
-		return
-	}
-	_ = l.send(o.tx, o.res)
-	o.wait = min(2*o.wait, 8*l.s.t1)
-	o.timer = l.s.after(min(o.wait, max(64*l.s.t1-time.Since(o.began), 0)), "2xx", func() { l.repeatNow(o) })
-	l.mu.Unlock()
-}
-
-// finishUnacknowledged hangs up a call whose 2xx was never acknowledged (RFC 3261 13.3.1.4).
-func (l *leg) finishUnacknowledged() {
-	l.mu.Lock()
-	late := l.byeOnACK
-	l.byeOnACK = false
-	if !late {
-		l.endLocked(ByTimeout, causeNoACK, 0)
-	}
-	l.mu.Unlock()
-	l.bye(context.Background())
-}
-
-// acknowledged takes the ACK of a 2xx. It is called by front and does not wait for the network.
-func (l *leg) acknowledged(ack *gosip.Request) {
-	l.note(false, ack.Source(), summary(ack))
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	o := l.okay
-	if o == nil || ack.CSeq() == nil || ack.CSeq().SeqNo != o.cseq {
-		return
-	}
-	var err error
-	if o.offered && l.state != over {
-		err = l.answeredOffer(ack.Body())
-	}
-	l.confirmed(o)
-	if err != nil && l.state != over {
-		l.s.log.Info("sip: unusable answer in ACK", "call", l.id, "err", err)
-		l.endLocked(ByNetwork, "bad answer", 0)
-		l.byeOnACK = true
-	}
-	if l.byeOnACK {
-		l.byeOnACK = false
-		l.s.spawn(func() { l.s.safely("bye", func() { l.bye(context.Background()) }) })
-	}
-}
-
-// answeredOffer applies the far end's answer to our offer. mu is held.
-func (l *leg) answeredOffer(body []byte) error {
-	r, err := readSDP(body)
-	if err != nil {
-		return err
-	}
-	for _, c := range r.codecs { // only what we offered
-		for _, own := range l.stream.codecs {
-			if own.codec == c.codec {
-				return l.agree(r, c)
-			}
-		}
-	}
-	return errSDPNoCodec
-}
-
-// confirmed ends the repetition of a 2xx. mu is held.
-func (l *leg) confirmed(o *okay) {
-	o.timer.Stop()
-	l.okay = nil
-	if !o.initial {
-		return
-	}
-	if l.state == answered {
-		l.state = up
-	}
-	select {
-	case <-l.acked:
-	default:
-		close(l.acked)
-	}
-}
 
 // Reject refuses the call.
 func (l *leg) Reject(code int, reason string) error {
@@ -457,6 +285,10 @@ func (l *leg) endLocked(by By, cause string, code int) {
 			t.Stop()
 		}
 	}
+	if l.okay != nil && !l.okay.initial { // the BYE makes the ACK of a re-INVITE needless
+		l.okay.timer.Stop()
+		l.okay = nil
+	}
 	l.cancel()
 	close(l.done)
 	l.s.live.Add(-1)
@@ -498,177 +330,3 @@ func reasonOf(m gosip.Message, otherwise string) string {
 	}
 	return otherwise
 }
-
-// dialog is what RFC 3261 12 calls the state of a dialog.
-type dialog struct {
-	did           dialogID
-	localURI      gosip.Uri
-	remoteURI     gosip.Uri
-	localDisplay  string
-	remoteDisplay string
-	seq           uint32 // of our last request
-	target        gosip.Uri
-	routes        []gosip.Uri
-	flow          flow
-	self          netip.AddrPort // what we call ourselves towards this peer
-	user          string         // of our Contact
-	direct        bool           // no proxy between us
-	pinned        bool           // the flow is the only way there
-}
-
-// contactHeader is our Contact towards this peer.
-func (d *dialog) contactHeader() gosip.Header {
-	u := gosip.Uri{Scheme: "sip", User: d.user, Host: bracketed(d.self.Addr()), Port: int(d.self.Port())}
-	if d.flow.transport != "UDP" {
-		u.UriParams = gosip.HeaderParams{{K: "transport", V: strings.ToLower(d.flow.transport)}}
-	}
-	return &gosip.ContactHeader{Address: u}
-}
-
-func bracketed(a netip.Addr) string {
-	if a.Is6() {
-		return "[" + a.String() + "]"
-	}
-	return a.String()
-}
-
-// towards fills in the way to a peer and our name on it.
-func (d *dialog) towards(s *Server, f flow) {
-	d.flow = f
-	var bound netip.AddrPort
-	if f.transport == "UDP" {
-		bound, _ = netip.ParseAddrPort(f.local)
-	} else if l := s.listenerFor(f.transport, f.remoteAddr().Addr()); l != nil {
-		bound = l.addr
-	}
-	d.self = netip.AddrPortFrom(s.advertised(f.remoteAddr().Addr(), bound.Addr()), bound.Port())
-}
-
-// listenerFor finds a socket of ours for a transport and an address family.
-func (s *Server) listenerFor(transport string, peer netip.Addr) *listener {
-	for _, l := range s.listeners {
-		if l.network == transport && l.addr.Addr().Is4() == peer.Unmap().Is4() {
-			return l
-		}
-	}
-	return nil
-}
-
-// next builds our next request in the dialog. For an ACK, cseq is that of its INVITE; otherwise 0.
-func (d *dialog) next(s *Server, method gosip.RequestMethod, cseq uint32) *gosip.Request {
-	if cseq == 0 {
-		d.seq++
-		cseq = d.seq
-	}
-	uri, routes := d.target, d.routes
-	if len(routes) > 0 && !routes[0].UriParams.Has("lr") { // strict router (RFC 3261 12.2.1.1)
-		uri, routes = routes[0], append(append([]gosip.Uri(nil), routes[1:]...), d.target)
-	}
-	req := gosip.NewRequest(method, uri)
-	req.AppendHeader(s.via(d.flow.transport, d.self))
-	for i := range routes {
-		req.AppendHeader(&gosip.RouteHeader{Address: *routes[i].Clone()})
-	}
-	mf := gosip.MaxForwardsHeader(70)
-	req.AppendHeader(&mf)
-	from := &gosip.FromHeader{DisplayName: d.localDisplay, Address: *d.localURI.Clone(), Params: gosip.HeaderParams{{K: "tag", V: d.did.local}}}
-	to := &gosip.ToHeader{DisplayName: d.remoteDisplay, Address: *d.remoteURI.Clone()}
-	if d.did.remote != "" {
-		to.Params = gosip.HeaderParams{{K: "tag", V: d.did.remote}}
-	}
-	id := gosip.CallIDHeader(d.did.callID)
-	req.AppendHeader(from)
-	req.AppendHeader(to)
-	req.AppendHeader(&id)
-	req.AppendHeader(&gosip.CSeqHeader{SeqNo: cseq, MethodName: method})
-	req.SetBody(nil)
-	s.direct(req, d)
-	return req
-}
-
-func (s *Server) via(transport string, self netip.AddrPort) *gosip.ViaHeader {
-	return &gosip.ViaHeader{ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: transport, Host: self.Addr().String(),
-		Port: int(self.Port()), Params: gosip.HeaderParams{{K: "branch", V: gosip.GenerateBranch()}, {K: "rport"}}}
-}
-
-// direct sends a request the way its dialog goes: over the connection that the peer opened (trap 16), or from the socket on which it
-// was heard (trap 14), to the first route, to the Contact, or, when that is behind a NAT, to where the peer's requests come from.
-func (s *Server) direct(req *gosip.Request, d *dialog) {
-	req.SetTransport(d.flow.transport)
-	if d.flow.transport != "UDP" {
-		if c, err := s.tpl.GetConnection(d.flow.transport, d.flow.remote); err == nil {
-			_, _ = c.TryClose()
-			req.SetDestination(d.flow.remote)
-			return
-		}
-	} else if a, err := netip.ParseAddrPort(d.flow.local); err == nil {
-		req.Laddr = gosip.Addr{IP: a.Addr().AsSlice(), Port: int(a.Port())}
-	}
-	if d.pinned {
-		req.SetDestination(d.flow.remote)
-		return
-	}
-	hop := d.target
-	if len(d.routes) > 0 {
-		hop = d.routes[0]
-	}
-	port := hop.Port
-	if port == 0 {
-		port = 5060
-	}
-	dest := strings.Trim(hop.Host, "[]")
-	if src := d.flow.remoteAddr(); d.direct && len(d.routes) == 0 && src.IsValid() {
-		ip, err := netip.ParseAddr(dest)
-		if err != nil || ip.Unmap() != src.Addr() && hidden(ip) {
-			req.SetDestination(d.flow.remote)
-			return
-		}
-	}
-	req.SetDestination(joinHostPort(dest, port))
-}
-
-// request begins a client transaction.
-func (s *Server) request(ctx context.Context, req *gosip.Request) (*gosip.ClientTx, error) {
-	s.known(req)
-	return s.txl.Request(ctx, req)
-}
-
-// write sends an ACK, which has no transaction of its own.
-func (s *Server) write(ack *gosip.Request) error {
-	s.known(ack)
-	return s.tpl.WriteMsg(ack)
-}
-
-// known makes sure that the library finds the socket that a request is to leave by. It knows a listening socket only while it reads
-// from it, so not before Serve nor for a moment when the read loop is renewed, and would try to bind another one.
-func (s *Server) known(req *gosip.Request) {
-	if req.Laddr.Port == 0 {
-		return
-	}
-	key := req.Laddr.String()
-	if c, err := s.tpl.GetConnection("udp", key); err == nil {
-		_, _ = c.TryClose()
-		return
-	}
-	for _, l := range s.listeners {
-		l.mu.Lock()
-		if l.udp != nil && l.addr.String() == key {
-			s.tpl.Pool("udp").Add(key, &gosip.UDPConnection{PacketConn: l.udp, PacketAddr: key, Listener: true})
-		}
-		l.mu.Unlock()
-	}
-}
-
-func joinHostPort(host string, port int) string {
-	if strings.Contains(host, ":") {
-		return "[" + host + "]:" + strconv.Itoa(port)
-	}
-	return host + ":" + strconv.Itoa(port)
-}
-
-// hidden says of an address that it means nothing to others than its own network.
-func hidden(ip netip.Addr) bool {
-	return ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast() || ip.IsUnspecified() || sharedNAT.Contains(ip.Unmap())
-}
-
-var sharedNAT = netip.MustParsePrefix("100.64.0.0/10") // RFC 6598

@@ -252,6 +252,9 @@ type heard struct {
 // stragglers is how long after its first copy an INVITE may still arrive again (pitfall 1).
 const stragglers = 64*500*time.Millisecond + time.Minute
 
+// maxRequests bounds what is remembered of them.
+const maxRequests = 300_000
+
 // A repetition is how an INVITE relates to those before it.
 type repetition uint8
 
@@ -276,6 +279,8 @@ func (s *Server) repeated(req *gosip.Request, b branch) repetition {
 		}
 		return merged
 	}
-	s.requests[id] = heard{time.Now(), b}
+	if len(s.requests) < maxRequests {
+		s.requests[id] = heard{time.Now(), b}
+	}
 	return first
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -450,5 +451,23 @@ func TestAssertedIdentityOfAStrangerIsIgnored(t *testing.T) { // pitfall 19
 	u.invite(plainSDP, `From: "Anonymous" <sip:anonymous@anonymous.invalid>;tag=`+u.tag)
 	if i := x.call().Info(); i.From != "" || !i.Anonymous {
 		t.Errorf("%q %v", i.From, i.Anonymous)
+	}
+}
+
+func TestRegisteredPhonesAreKeptReachable(t *testing.T) { // pitfall 13
+	x := start(t, func(c *Config) { users("8001")(c); c.keepAlive = 50 * time.Millisecond }, nil)
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	x.registrar.mu.Lock()
+	x.registrar.users["8001"] = []*binding{{flow: flow{transport: "UDP", remote: c.LocalAddr().String(), local: x.udp}, until: time.Now().Add(time.Hour)}}
+	x.registrar.mu.Unlock()
+	buf := make([]byte, 100)
+	_ = c.SetReadDeadline(time.Now().Add(patience))
+	n, from, err := c.ReadFrom(buf)
+	if err != nil || string(buf[:n]) != "\r\n\r\n" || from.String() != x.udp {
+		t.Errorf("%q from %v, %v", buf[:n], from, err)
 	}
 }

@@ -1,6 +1,8 @@
 package sip
 
 import (
+	"context"
+	"net"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -316,6 +318,50 @@ func (r *registrar) drop(gone func(*binding) bool) {
 func (r *registrar) expire(time.Time) {
 	now := r.now()
 	r.drop(func(b *binding) bool { return !now.Before(b.until) })
+}
+
+// keepAlive sends every phone that registered over UDP an empty line now and then, which holds the NAT binding in front of it open
+// (RFC 5626 4.4.1 has the phone do so, but few do). Phones on TCP send theirs themselves.
+func (r *registrar) keepAlive(ctx context.Context) {
+	tick := time.NewTicker(r.s.cfg.keepAlive)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		r.s.safely("keep-alive", func() {
+			r.mu.Lock()
+			var flows []flow
+			for _, bs := range r.users {
+				for _, b := range bs {
+					if b.flow.transport == "UDP" {
+						flows = append(flows, b.flow)
+					}
+				}
+			}
+			r.mu.Unlock()
+			for _, f := range flows {
+				r.s.ping(f)
+			}
+		})
+	}
+}
+
+// ping sends an empty line down a UDP flow.
+func (s *Server) ping(f flow) {
+	for _, l := range s.listeners {
+		l.mu.Lock()
+		c := l.udp
+		if l.addr.String() != f.local {
+			c = nil
+		}
+		l.mu.Unlock()
+		if c != nil {
+			_, _ = c.WriteTo([]byte("\r\n\r\n"), net.UDPAddrFromAddrPort(f.remoteAddr()))
+		}
+	}
 }
 
 // lost drops what was registered over a connection that has closed.

@@ -128,6 +128,7 @@ func (s *Server) Serve(ctx context.Context, handle func(context.Context, Call)) 
 		running.Go(func() { l.run(inner) })
 	}
 	running.Go(func() { s.sweep(inner) })
+	running.Go(func() { s.registrar.keepAlive(inner) })
 
 	<-ctx.Done()
 	s.hangupAll("shutdown", 2*time.Second)

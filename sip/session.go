@@ -258,7 +258,7 @@ func (l *leg) askAny(ctx context.Context, req *gosip.Request) (*gosip.Response, 
 			}
 			return res, nil
 		case <-tx.Done():
-			return nil, tx.Err()
+			return nil, failure(tx)
 		case <-ctx.Done():
 			tx.Terminate()
 			return nil, context.Cause(ctx)

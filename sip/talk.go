@@ -1,0 +1,87 @@
+package sip
+
+import (
+	"net/netip"
+	"time"
+
+	"lianxin/sip/media"
+)
+
+// talk is the state of offer and answer.
+type talk struct {
+	sdp    local
+	order  []media.Codec // preference
+	offer  *remote       // of the INVITE, until it is answered
+	remote *remote       // the far end's last description that was agreed
+	codec  offered       // what we send
+	stream stream        // our last description
+}
+
+// describe writes our answer to offer and applies it, or, without one, our own offer. mu is held.
+func (l *leg) describe(offer *remote) (body []byte, late bool, err error) {
+	if offer == nil {
+		l.stream = l.fullOffer()
+		return l.sdp.offer(l.stream), true, nil
+	}
+	pick := offer.pick(l.order)
+	l.stream = stream{addr: l.mediaAddr(offer), port: l.media.Port(), codecs: []offered{pick}, events: offer.events,
+		dir: offer.dir.reversed(), mux: offer.mux}
+	if err := l.agree(offer, pick); err != nil {
+		return nil, false, err
+	}
+	return l.sdp.answer(offer, l.stream), false, nil
+}
+
+func (l *leg) fullOffer() stream {
+	st := stream{addr: l.mediaAddr(nil), port: l.media.Port(), events: 101, dir: both}
+	for _, c := range l.order {
+		st.codecs = append(st.codecs, offered{c.PT(), c})
+	}
+	return st
+}
+
+// mediaAddr is where we tell the far end to send its sound.
+func (l *leg) mediaAddr(r *remote) netip.Addr {
+	peer := l.flow.remoteAddr().Addr()
+	if r != nil && !r.addr.Addr().IsUnspecified() {
+		if peer.Is4() != r.addr.Addr().Is4() {
+			return l.s.advertised(r.addr.Addr(), netip.Addr{})
+		}
+	}
+	return l.self.Addr()
+}
+
+// agree makes the media follow a description of the far end. mu is held.
+func (l *leg) agree(r *remote, c offered) error {
+	p := media.Params{
+		Remote: r.addr, RTCP: r.rtcp, Mux: r.mux && l.stream.mux, Codec: c.codec, PT: c.pt, DTMF: r.events,
+		Ptime: time.Duration(r.frameTime()) * time.Millisecond,
+		Send:  r.dir&receives != 0 && l.stream.dir&sends != 0, Receive: r.dir&sends != 0 && l.stream.dir&receives != 0,
+		Near: l.flow.remoteAddr().Addr(),
+	}
+	if r.addr.Addr().IsUnspecified() {
+		p.Remote = netip.AddrPort{}
+	}
+	if err := l.media.Update(p); err != nil {
+		return err
+	}
+	l.remote, l.codec = r, c
+	l.info.Codec = c.codec.String()
+	return nil
+}
+
+// answeredOffer applies the far end's answer to our offer. mu is held.
+func (l *leg) answeredOffer(body []byte) error {
+	r, err := readSDP(body)
+	if err != nil {
+		return err
+	}
+	for _, c := range r.codecs { // only what we offered
+		for _, own := range l.stream.codecs {
+			if own.codec == c.codec {
+				return l.agree(r, c)
+			}
+		}
+	}
+	return errSDPNoCodec
+}
