@@ -63,6 +63,14 @@ func leaseHouse(t *testing.T, db *storage.DB) (o *Outbox, b *books, clock *time.
 	return o, b, clock, id
 }
 
+func claimNow(o *Outbox) (msgs []claimed, err error) {
+	err = o.DB.Update(context.Background(), func(tx *storage.Tx) (err error) {
+		msgs, err = o.claim(tx, claimQueued, "books", true, 10)
+		return err
+	})
+	return msgs, err
+}
+
 func stateOf(t *testing.T, o *Outbox, id string) (m Message) {
 	t.Helper()
 	err := o.DB.View(context.Background(), func(tx *storage.Tx) (err error) {
@@ -81,7 +89,7 @@ func TestTextOfADeadSenderIsAskedAboutBeforeItIsSent(t *testing.T) {
 		storagetest.Each(t, func(t *testing.T, db *storage.DB) {
 			ctx := context.Background()
 			o, b, clock, id := leaseHouse(t, db)
-			msgs, err := o.claim(ctx, claimQueued, "books", true, 10)
+			msgs, err := claimNow(o)
 			if err != nil || len(msgs) != 1 {
 				t.Fatalf("claimed %d, %v", len(msgs), err)
 			}
@@ -109,7 +117,7 @@ func TestLateResultDoesNotOverwriteANewerAttempt(t *testing.T) {
 	storagetest.Each(t, func(t *testing.T, db *storage.DB) {
 		ctx := context.Background()
 		o, b, clock, id := leaseHouse(t, db)
-		old, err := o.claim(ctx, claimQueued, "books", true, 10)
+		old, err := claimNow(o)
 		if err != nil || len(old) != 1 {
 			t.Fatalf("claimed %d, %v", len(old), err)
 		}
@@ -134,7 +142,7 @@ func TestLateResultDoesNotOverwriteANewerAttempt(t *testing.T) {
 func TestSenderThatSleptDoesNotSendOnAnOldClaim(t *testing.T) {
 	ctx := context.Background()
 	o, b, clock, id := leaseHouse(t, storagetest.SQLite(t))
-	msgs, err := o.claim(ctx, claimQueued, "books", true, 10)
+	msgs, err := claimNow(o)
 	if err != nil || len(msgs) != 1 {
 		t.Fatalf("claimed %d, %v", len(msgs), err)
 	}

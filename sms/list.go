@@ -111,7 +111,7 @@ func (o *Outbox) Settle(tx *storage.Tx, id string, to State, by, reason string) 
 	var due, done storage.Time
 	notAfter := storage.Time{}
 	if to == Queued {
-		due, notAfter = storage.At(o.Window.Next(now)), storage.At(o.Window.Next(now).Add(24*time.Hour))
+		due, notAfter = storage.At(o.Next(now)), storage.At(o.Next(now).Add(24*time.Hour))
 		tx.After(o.Wake)
 	} else {
 		done = storage.At(now)

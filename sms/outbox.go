@@ -12,6 +12,7 @@ import (
 
 	"lianxin/contact"
 	"lianxin/storage"
+	"lianxin/workday"
 )
 
 // Outbox sends what is queued. DB, Carriers and Vault are needed. Any number of outboxes, in one program or on several
@@ -26,6 +27,14 @@ type Outbox struct {
 	Now       func() time.Time // nil is time.Now
 	Log       *slog.Logger     // nil is slog.Default
 
+	// Failover gives a text to the next of Carriers when one surely has not taken it: at once after a refusal, and after
+	// Limits.FailoverAfter of trouble otherwise. A text that may be with a carrier stays with it, and so does one that was
+	// queued for a carrier by name.
+	Failover bool
+
+	// Quiet names days on which only texts for Anytime go out, such as public holidays; nil is none.
+	Quiet func(workday.Day) bool
+
 	// Stopped is called in the transaction that notes that a carrier knows the resident to have opted out.
 	Stopped func(tx *storage.Tx, m Message) error
 
@@ -33,21 +42,26 @@ type Outbox struct {
 	wake   chan struct{}
 	mu     sync.Mutex
 	lines  map[string]*line
-	stores *recorder
+	all    *rate.Limiter
+	stores *Group
 }
 
 // Limits are the speeds and patience of an Outbox. The zero value of each is its default.
 type Limits struct {
-	PerSecond    float64       // segments a second per carrier; 0 is no limit
-	Workers      int           // texts on their way to one carrier at the same time; 8
-	SendTimeout  time.Duration // for one call of the carrier; 15 s
-	Lease        time.Duration // how long a claim holds; must exceed SendTimeout; 60 s
-	Settle       time.Duration // how long after an attempt the carrier is believed when it says it has no such text; 30 s
-	AskFor       time.Duration // how long after the first attempt an unknown text is asked about before it goes to a person; 24 h
-	ReceiptAfter time.Duration // when an accepted text without a receipt is asked about for the first time; 6 h
-	ReceiptFor   time.Duration // how long the receipt is waited for; 48 h, as the carriers' specifications have it
-	Rest         time.Duration // how long a carrier is left alone after it was unreachable, throttled or misconfigured; 10 s
-	Idle         time.Duration // how often Run looks when nothing wakes it; 2 s
+	PerSecond     float64            // segments a second to each carrier from this process; 0 is no limit
+	Rates         map[string]float64 // the same for single carriers, by name, in place of PerSecond
+	Total         float64            // segments a second to all carriers together; 0 is no limit
+	Workers       int                // texts on their way to one carrier at the same time, so many can a crash leave in doubt; 32
+	SendTimeout   time.Duration      // for one call of the carrier; 15 s
+	Lease         time.Duration      // how long a claim holds; must exceed SendTimeout; 60 s
+	Settle        time.Duration      // how long after an attempt the carrier is believed when it says it has no such text; 30 s
+	AskFor        time.Duration      // how long after the first attempt an unknown text is asked about before it goes to a person; 24 h
+	ReceiptAfter  time.Duration      // when an accepted text without a receipt is asked about for the first time; 6 h
+	ReceiptFor    time.Duration      // how long the receipt is waited for; 48 h, as the carriers' specifications have it
+	Rest          time.Duration      // how long a carrier is left alone after it was unreachable, throttled or misconfigured; 10 s
+	Silent        int                // submissions in a row without an answer after which the carrier is left alone; 20
+	FailoverAfter time.Duration      // how long a carrier is in trouble before another takes its texts (Outbox.Failover); 1 min
+	Idle          time.Duration      // how often Run looks when nothing wakes it; 2 s
 }
 
 func (l Limits) withDefaults() Limits {
@@ -57,8 +71,12 @@ func (l Limits) withDefaults() Limits {
 		}
 	}
 	if l.Workers == 0 {
-		l.Workers = 8
+		l.Workers = 32
 	}
+	if l.Silent == 0 {
+		l.Silent = 20
+	}
+	def(&l.FailoverAfter, time.Minute)
 	def(&l.SendTimeout, 15*time.Second)
 	def(&l.Lease, max(60*time.Second, 4*l.SendTimeout))
 	def(&l.Settle, 30*time.Second)
@@ -70,54 +88,20 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// line is what this process remembers of a carrier.
-type line struct {
-	carrier Carrier
-	limiter *rate.Limiter
-
-	mu      sync.Mutex
-	rest    time.Time // not used before
-	trouble string    // why, for Health
-}
-
-func (l *line) leaveAlone(until time.Time, why string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if until.After(l.rest) {
-		l.rest = until
-	}
-	l.trouble = why
-}
-
-// fine forgets the trouble, unless another worker has just had it.
-func (l *line) fine(now time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !now.Before(l.rest) {
-		l.trouble = ""
-	}
-}
-
-func (l *line) resting(now time.Time) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return now.Before(l.rest)
-}
-
 func (o *Outbox) init() {
 	o.once.Do(func() {
 		o.Limits = o.Limits.withDefaults()
 		o.wake = make(chan struct{}, 1)
 		o.lines = map[string]*line{}
 		for _, c := range o.Carriers {
-			l := rate.NewLimiter(rate.Inf, 0)
-			if o.Limits.PerSecond > 0 {
-				// The burst must hold the longest text, or it could never be sent.
-				l = rate.NewLimiter(rate.Limit(o.Limits.PerSecond), max(10, int(o.Limits.PerSecond)))
+			speed, own := o.Limits.Rates[c.Name()]
+			if !own {
+				speed = o.Limits.PerSecond
 			}
-			o.lines[c.Name()] = &line{carrier: c, limiter: l}
+			o.lines[c.Name()] = &line{carrier: c, limiter: newLimiter(speed)}
 		}
-		o.stores = &recorder{db: o.DB}
+		o.all = newLimiter(o.Limits.Total)
+		o.stores = &Group{DB: o.DB}
 	})
 }
 
@@ -135,6 +119,9 @@ func (o *Outbox) log() *slog.Logger {
 	return slog.Default()
 }
 
+// longest is the number of segments of the longest text.
+const longest = 10
+
 // ErrBadText is returned by Queue for a text that could never be sent.
 var ErrBadText = errors.New("text cannot be queued")
 
@@ -148,7 +135,7 @@ func (o *Outbox) Queue(tx *storage.Tx, m Message) (id string, queued bool, err e
 	}
 	body := Sign(o.Signature, m.Body)
 	size := Measure(body)
-	if size.Segments > 10 {
+	if size.Segments > longest {
 		return "", false, fmt.Errorf("queue text for %s: %w: %d segments", m.Phone, ErrBadText, size.Segments)
 	}
 	if m.Carrier != "" && o.lines[m.Carrier] == nil {
@@ -160,7 +147,7 @@ func (o *Outbox) Queue(tx *storage.Tx, m Message) (id string, queued bool, err e
 		due = now
 	}
 	if !m.Anytime {
-		due = o.Window.Next(due)
+		due = o.Next(due)
 	}
 	notAfter := m.NotAfter
 	if notAfter.IsZero() {
@@ -168,10 +155,10 @@ func (o *Outbox) Queue(tx *storage.Tx, m Message) (id string, queued bool, err e
 	}
 	box := o.Vault.For("sms.phone")
 	id = storage.NewID()
-	n, err := tx.Exec(`INSERT INTO sms (id, key, campaign, priority, anytime, phone_hash, phone, body, segments, state, due, not_after, carrier, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'queued', $10, $11, $12, $13) ON CONFLICT (key) DO NOTHING`,
+	n, err := tx.Exec(`INSERT INTO sms (id, key, campaign, priority, anytime, phone_hash, phone, body, segments, state, due, not_after, carrier, pinned, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'queued', $10, $11, $12, $13, $14) ON CONFLICT (key) DO NOTHING`,
 		id, m.Key, m.Campaign, m.Priority, m.Anytime, o.Vault.HashPhone(m.Phone), box.Seal(m.Phone.Clear()), body, size.Segments,
-		storage.At(due), storage.At(notAfter), m.Carrier, storage.At(now))
+		storage.At(due), storage.At(notAfter), m.Carrier, m.Carrier != "", storage.At(now))
 	if err != nil {
 		return "", false, fmt.Errorf("queue text for %s: %w", m.Phone, err)
 	}
@@ -227,65 +214,32 @@ func (o *Outbox) Flush(ctx context.Context) (Tally, error) {
 		if err := o.tidy(ctx); err != nil {
 			return t, fmt.Errorf("tidy the outbox: %w", err)
 		}
-		for i, c := range o.Carriers {
-			if err := ctx.Err(); err != nil {
-				return t, err
-			}
-			l := o.lines[c.Name()]
-			if l.resting(o.now()) {
-				continue
-			}
-			if err := o.ask(ctx, l, i == 0, &t); err != nil {
-				return t, fmt.Errorf("ask %s: %w", c.Name(), err)
-			}
-			if err := o.send(ctx, l, i == 0, &t); err != nil {
-				return t, fmt.Errorf("send by %s: %w", c.Name(), err)
-			}
+		if err := o.pumpAll(ctx, &t); err != nil {
+			return t, err
 		}
-		if t == before {
-			return t, nil
+		if err := ctx.Err(); err != nil || t == before {
+			return t, err
 		}
 	}
 }
 
-// send claims texts that are due and hands them to the carrier, several at a time.
-func (o *Outbox) send(ctx context.Context, l *line, first bool, t *Tally) error {
-	msgs, err := o.claim(ctx, claimQueued, l.carrier.Name(), first, o.Limits.Workers)
-	if err != nil {
-		return err
-	}
-	return o.each(msgs, t, func(m claimed) (outcome, error) { return o.sendOne(ctx, l, m) })
-}
-
-// ask claims texts that may be with the carrier and asks about them.
-func (o *Outbox) ask(ctx context.Context, l *line, first bool, t *Tally) error {
-	msgs, err := o.claim(ctx, claimOpen, l.carrier.Name(), first, o.Limits.Workers)
-	if err != nil {
-		return err
-	}
-	return o.each(msgs, t, func(m claimed) (outcome, error) { return o.askOne(ctx, l, m) })
-}
-
-// each works on the claimed texts at the same time and notes what came of each as soon as it is known.
-func (o *Outbox) each(msgs []claimed, t *Tally, work func(claimed) (outcome, error)) error {
+// pumpAll keeps all carriers busy at the same time: a slow one holds nobody up.
+func (o *Outbox) pumpAll(ctx context.Context, t *Tally) error {
+	tallies := make([]Tally, len(o.Carriers))
+	errs := make([]error, len(o.Carriers))
 	var wg sync.WaitGroup
-	var mu sync.Mutex
-	var errs error
-	for _, m := range msgs {
+	for i, c := range o.Carriers {
 		wg.Go(func() {
-			out, err := work(m)
-			if err == nil {
-				// Not with the caller's ctx: what the carrier has answered is noted even while we are shutting down.
-				err = o.stores.do(context.Background(), func(tx *storage.Tx) error { return o.record(tx, m, out) })
+			if errs[i] = o.pump(ctx, o.lines[c.Name()], &tallies[i]); errs[i] != nil {
+				errs[i] = fmt.Errorf("send by %s: %w", c.Name(), errs[i])
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			errs = errors.Join(errs, err)
-			t.count(out)
 		})
 	}
 	wg.Wait()
-	return errs
+	for _, one := range tallies {
+		t.add(one)
+	}
+	return errors.Join(errs...)
 }
 
 func (t *Tally) count(out outcome) {
@@ -302,4 +256,12 @@ func (t *Tally) count(out outcome) {
 	case Unknown:
 		t.Open++
 	}
+}
+
+func (t *Tally) add(o Tally) {
+	t.Sent += o.Sent
+	t.Failed += o.Failed
+	t.Later += o.Later
+	t.Asked += o.Asked
+	t.Open += o.Open
 }

@@ -20,7 +20,7 @@ import (
 
 // house is an outbox, an inbox and a simulated carrier on one database with one clock.
 type house struct {
-	t      *testing.T
+	t      testing.TB
 	ctx    context.Context
 	db     *storage.DB
 	mu     sync.Mutex
@@ -44,7 +44,7 @@ func (h *house) pass(d time.Duration) {
 
 var shanghai = time.FixedZone("CST", 8*3600)
 
-func newHouse(t *testing.T, db *storage.DB) *house {
+func newHouse(t testing.TB, db *storage.DB) *house {
 	t.Helper()
 	v, err := contact.OpenVault(filepath.Join(t.TempDir(), "keys.json"))
 	if err != nil {

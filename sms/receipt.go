@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"lianxin/storage"
@@ -35,7 +36,8 @@ func (o *Outbox) Receipt(ctx context.Context, r Receipt) error {
 		return fmt.Errorf("receipt from %s: names no text", r.Carrier)
 	}
 	r.ID, r.ReceivedAt = storage.NewID(), o.now()
-	return o.DB.Update(ctx, func(tx *storage.Tx) error {
+	return o.stores.Do(ctx, func(tx *storage.Tx) error {
+		r := r // the transaction may have to be repeated
 		id, err := o.textOf(tx, r)
 		if err != nil {
 			return fmt.Errorf("receipt from %s: %w", r.Carrier, err)
@@ -61,7 +63,7 @@ func (o *Outbox) textOf(tx *storage.Tx, r Receipt) (string, error) {
 		id, err = storage.One(tx, storage.Value[string], `SELECT id FROM sms WHERE id = $1 AND carrier = $2`, r.MessageID, r.Carrier)
 	}
 	if errors.Is(err, storage.ErrNotFound) && r.CarrierID != "" {
-		id, err = storage.One(tx, storage.Value[string], `SELECT id FROM sms WHERE carrier = $1 AND carrier_id = $2`, r.Carrier, r.CarrierID)
+		id, err = storage.One(tx, storage.Value[string], `SELECT id FROM sms WHERE carrier = $1 AND carrier_id = $2 AND carrier_id <> ''`, r.Carrier, r.CarrierID) // or the partial index is not used
 	}
 	if errors.Is(err, storage.ErrNotFound) {
 		return "", nil
@@ -136,6 +138,34 @@ func (o *Outbox) adopt(tx *storage.Tx, id, carrier, carrierID string) error {
 			return fmt.Errorf("parked receipts of text %s: %w", id, err)
 		}
 		if err := o.apply(tx, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// adoptAll is adopt for texts of one carrier that it has just taken.
+func (o *Outbox) adoptAll(tx *storage.Tx, taken []done) error {
+	args := []any{taken[0].Carrier}
+	ids := map[string]string{}
+	var list strings.Builder
+	for _, d := range taken {
+		if id := d.outcome.carrierID; id != "" {
+			args = append(args, id)
+			ids[id] = d.ID
+			fmt.Fprintf(&list, ", $%d", len(args))
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	parked, err := storage.All(tx, storage.Value[string], `SELECT DISTINCT carrier_id FROM sms_receipt
+		WHERE message_id = '' AND carrier = $1 AND carrier_id IN (`+list.String()[2:]+`)`, args...)
+	if err != nil {
+		return fmt.Errorf("parked receipts: %w", err)
+	}
+	for _, id := range parked {
+		if err := o.adopt(tx, ids[id], taken[0].Carrier, id); err != nil {
 			return err
 		}
 	}

@@ -27,8 +27,12 @@ func (o *Outbox) sendOne(ctx context.Context, l *line, m claimed) (outcome, erro
 	put := func(due time.Time, k Kind, why string) outcome {
 		return outcome{state: Queued, due: due, kind: k, reason: why}
 	}
-	if err := l.limiter.WaitN(ctx, min(m.Segments, max(1, l.limiter.Burst()))); err != nil {
-		return put(o.now(), "", "stopped before sending"), nil
+	if m.wait > 0 {
+		select {
+		case <-time.After(m.wait):
+		case <-ctx.Done():
+			return put(o.now(), "", "stopped before sending"), nil
+		}
 	}
 	// A sender that slept (a suspended machine, a long wait for the limiter) must not send on a claim that another one
 	// may have taken over.
@@ -57,15 +61,18 @@ func (o *Outbox) sendOne(ctx context.Context, l *line, m claimed) (outcome, erro
 		out.state = Failed
 	case Throttled, Unreachable:
 		wait := max(backoff(m.Attempt), e.RetryAfter)
-		l.leaveAlone(now.Add(max(o.Limits.Rest, e.RetryAfter)), out.reason)
+		l.leaveAlone(now, now.Add(max(o.Limits.Rest, e.RetryAfter)), out.reason)
 		out.state, out.due = Queued, now.Add(wait)
 	case Misconfigured:
 		// Nobody's text is lost for our wrong password: all wait until it is right.
-		l.leaveAlone(now.Add(6*o.Limits.Rest), out.reason)
+		l.leaveAlone(now, now.Add(6*o.Limits.Rest), out.reason)
 		out.state, out.due = Queued, now.Add(6*o.Limits.Rest)
 		o.log().Error("carrier refuses our account", "carrier", l.carrier.Name(), "code", out.code, "error", out.reason)
 	default:
 		out.kind = NoAnswer
+		if l.noAnswer() >= o.Limits.Silent { // or thousands of texts end in doubt
+			l.leaveAlone(now, now.Add(o.Limits.Rest), out.reason)
+		}
 		out.state, out.due = Unknown, now.Add(o.Limits.Settle)
 	}
 	return out, nil
@@ -85,7 +92,7 @@ func (o *Outbox) askOne(ctx context.Context, l *line, m claimed) (outcome, error
 	case err != nil:
 		var e *Error
 		if errors.As(err, &e) && (e.Kind == Throttled || e.Kind == Unreachable || e.Kind == Misconfigured) {
-			l.leaveAlone(now.Add(max(o.Limits.Rest, e.RetryAfter)), tidyReason(err, m))
+			l.leaveAlone(now, now.Add(max(o.Limits.Rest, e.RetryAfter)), tidyReason(err, m))
 		}
 		return o.unsettled(out, m, accepted, true, err), nil
 	case found.Known && (found.State == Delivered || found.State == Failed):
@@ -131,6 +138,42 @@ func (o *Outbox) unsettled(out outcome, m claimed, accepted, again bool, err err
 	return out
 }
 
+// recordAll notes outcomes, those of most texts, which were taken at once, in one statement.
+func (o *Outbox) recordAll(tx *storage.Tx, all []done) error {
+	var rows strings.Builder
+	args := []any{storage.At(o.now())}
+	var taken []done
+	for _, d := range all {
+		if d.outcome.state != Accepted || d.asked {
+			if err := o.record(tx, d.claimed, d.outcome); err != nil {
+				return err
+			}
+			continue
+		}
+		n := len(args)
+		row := ", ($%d, $%d, $%d, $%d)"
+		if len(taken) == 0 {
+			row = "(CAST($%d AS TEXT), CAST($%d AS BIGINT), CAST($%d AS TEXT), CAST($%d AS BIGINT))"
+		}
+		fmt.Fprintf(&rows, row, n+1, n+2, n+3, n+4)
+		args = append(args, d.ID, d.Attempt, d.outcome.carrierID, dueOf(d.outcome))
+		taken = append(taken, d)
+	}
+	if len(taken) == 0 {
+		return nil
+	}
+	if _, err := tx.Exec(`WITH o (id, attempt, carrier_id, due) AS (VALUES `+rows.String()+`)
+		UPDATE sms SET
+			state = CASE WHEN sms.state IN ('sending', 'unknown', 'accepted') THEN 'accepted' ELSE sms.state END,
+			due = CASE WHEN sms.state IN ('sending', 'unknown', 'accepted') THEN o.due ELSE sms.due END,
+			carrier_id = CASE WHEN o.carrier_id = '' THEN sms.carrier_id ELSE o.carrier_id END,
+			accepted_at = COALESCE(sms.accepted_at, $1), error_class = '', error_code = '', reason = ''
+		FROM o WHERE sms.id = o.id AND sms.attempt = o.attempt`, args...); err != nil {
+		return fmt.Errorf("note %d outcomes: %w", len(taken), err)
+	}
+	return o.adoptAll(tx, taken)
+}
+
 // record notes an outcome. It names its attempt, so that a sender that comes late cannot overwrite what a newer one has
 // found; and a receipt that came before the answer stays.
 func (o *Outbox) record(tx *storage.Tx, m claimed, out outcome) error {
@@ -148,16 +191,23 @@ func (o *Outbox) record(tx *storage.Tx, m claimed, out outcome) error {
 			WHERE id = $1 AND attempt = $2`,
 			m.ID, m.Attempt, string(out.state), dueOf(out), now, out.carrierID, string(out.kind), out.code, out.reason)
 	case Failed:
+		if next := o.another(m); next != "" && out.kind == Refused && !out.asked {
+			n, err = tx.Exec(`UPDATE sms SET state = 'queued', due = $3, carrier = $4, refused_by = $5, error_class = $6, error_code = $7, reason = $8
+				WHERE id = $1 AND attempt = $2 AND state = 'sending'`,
+				m.ID, m.Attempt, now, next, strings.TrimSpace(m.RefusedBy+" "+m.Carrier), string(out.kind), out.code, out.reason)
+			break
+		}
 		n, err = tx.Exec(`UPDATE sms SET state = 'failed', due = NULL, done_at = $3, error_class = $4, error_code = $5, reason = $6,
 				carrier_id = CASE WHEN $7 = '' THEN carrier_id ELSE $7 END
 			WHERE id = $1 AND attempt = $2 AND state IN ('sending', 'unknown', 'accepted')`,
 			m.ID, m.Attempt, now, string(out.kind), out.code, out.reason, out.carrierID)
 	default: // Queued, Unknown; what a receipt has meanwhile called accepted stays so, unless its own receipt was asked for
+		free := o.Failover && !m.pinned && m.RefusedBy == "" && out.state == Queued && !out.asked // any carrier may have it
 		n, err = tx.Exec(`UPDATE sms SET state = $3, due = $4, error_class = $5, error_code = $6, reason = $7,
-				carrier_id = CASE WHEN $8 = '' THEN carrier_id ELSE $8 END
+				carrier = CASE WHEN $10 THEN '' ELSE carrier END, carrier_id = CASE WHEN $8 = '' THEN carrier_id ELSE $8 END
 			WHERE id = $1 AND attempt = $2 AND (state IN ('sending', 'unknown') OR ($9 AND state = 'accepted'))`,
 			m.ID, m.Attempt, string(out.state), dueOf(out), string(out.kind), out.code, out.reason, out.carrierID,
-			out.asked && out.state == Unknown)
+			out.asked && out.state == Unknown, free)
 	}
 	if err != nil {
 		return fmt.Errorf("note the outcome of text %s: %w", m.ID, err)

@@ -74,6 +74,9 @@ type Message struct {
 	TriedAt    time.Time // first attempt
 	AcceptedAt time.Time //
 	DoneAt     time.Time // when it was settled
+	RefusedBy  string    // names of the carriers that have refused it before it went to another
+
+	pinned bool // queued for a carrier by name
 }
 
 // Carrier sends texts. Implementations live in sms/<name>, one folder each, and pass sms/smstest.

@@ -44,3 +44,37 @@ func (w Window) Next(t time.Time) time.Time {
 
 // Open reports whether texts may go out at t.
 func (w Window) Open(t time.Time) bool { return w.Next(t).Equal(t) }
+
+// Next is the first moment at or after t at which texts may go out: inside the window, on a day that is not Quiet.
+func (o *Outbox) Next(t time.Time) time.Time {
+	t = o.Window.Next(t)
+	if o.Quiet == nil {
+		return t
+	}
+	for range 60 { // no holiday is that long: a rule that calls every day quiet must not hold texts back for ever
+		if !o.Quiet(workday.DayOf(t)) {
+			return t
+		}
+		t = workday.DayOf(t).Add(1).At(o.Window.From)
+	}
+	return t
+}
+
+// Holidays is the rule for Outbox.Quiet that keeps texts back on public holidays: on days off by the State Council's
+// calendar, weekends that touch a holiday included, plain weekends not.
+func Holidays(cal *workday.Calendar) func(workday.Day) bool {
+	return func(d workday.Day) bool {
+		if cal.IsWorkday(d) {
+			return false
+		}
+		off := func(step int) bool { // a day off that is no Saturday or Sunday, in this row of days off
+			for day := d; !cal.IsWorkday(day); day = day.Add(step) {
+				if w := day.Weekday(); w != time.Saturday && w != time.Sunday {
+					return true
+				}
+			}
+			return false
+		}
+		return off(1) || off(-1)
+	}
+}

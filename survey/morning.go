@@ -139,10 +139,10 @@ func (m *morning) next(ctx context.Context, after mark) (persons [][]Record, las
 	return persons, mark{end.phoneHash, end.ID}, nil
 }
 
-// decideAll decides about some persons, a few dozen to a transaction. A transaction that fails because another run was at
+// decideAll decides about some persons, 200 to a transaction. A transaction that fails because another run was at
 // the same person is repeated person by person.
 func (m *morning) decideAll(ctx context.Context, persons [][]Record) error {
-	for group := range slices.Chunk(persons, 50) {
+	for group := range slices.Chunk(persons, 200) {
 		err := m.commit(ctx, group)
 		for try := 0; errors.Is(err, storage.ErrConflict) && try < 5; try++ {
 			err = nil
@@ -255,7 +255,7 @@ func (m *morning) store(tx *storage.Tx, records []Record, ds []Decision, best in
 		return nil, fmt.Errorf("ask about record %s: %w", r.ID, err)
 	}
 	key := Campaign(m.day) + ":" + r.phoneHash
-	due := m.s.Outbox.Window.Next(now)
+	due := m.s.Outbox.Next(now)
 	id, _, err := m.s.Outbox.Queue(tx, sms.Message{Key: key, Campaign: Campaign(m.day), Phone: r.Phone, Body: d.Text, Priority: sms.Bulk,
 		Due: due, NotAfter: due.Add(m.cfg.Validity)})
 	if err != nil {
@@ -367,23 +367,25 @@ func (m *morning) byPerson(tx *storage.Tx, phone contact.Phone, sensitive bool) 
 // byHistory looks at earlier questions to the number, after closing the one whose window is over.
 func (m *morning) byHistory(tx *storage.Tx, hash string) (Reason, string, error) {
 	now := m.s.now()
-	if !m.opt.DryRun {
-		if _, err := tx.Exec(`UPDATE survey_ask SET state = 'closed' WHERE phone_hash = $1 AND state = 'open' AND closes_at <= $2`, hash, storage.At(now)); err != nil {
-			return "", "", fmt.Errorf("close questions: %w", err)
-		}
-	}
 	type earlier struct {
 		day   workday.Day
 		asked workday.Day
 		open  bool
+		over  bool
 	}
-	all, err := storage.All(tx, func(r storage.Row) (e earlier, err error) { return e, r.Scan(&e.day, &e.asked, &e.open) },
-		`SELECT day, asked_day, state = 'open' AND closes_at > $2 FROM survey_ask WHERE phone_hash = $1 ORDER BY asked_at DESC`, hash, storage.At(now))
+	all, err := storage.All(tx, func(r storage.Row) (e earlier, err error) { return e, r.Scan(&e.day, &e.asked, &e.open, &e.over) },
+		`SELECT day, asked_day, state = 'open' AND closes_at > $2, state = 'open' AND closes_at <= $2 FROM survey_ask WHERE phone_hash = $1 ORDER BY asked_at DESC`,
+		hash, storage.At(now))
 	if err != nil {
 		return "", "", fmt.Errorf("earlier questions: %w", err)
 	}
 	reason := Asked
 	for _, e := range all {
+		if e.over && !m.opt.DryRun {
+			if _, err := tx.Exec(`UPDATE survey_ask SET state = 'closed' WHERE phone_hash = $1 AND state = 'open' AND closes_at <= $2`, hash, storage.At(now)); err != nil {
+				return "", "", fmt.Errorf("close questions: %w", err)
+			}
+		}
 		switch {
 		case e.day == m.day:
 			return OtherService, "", nil

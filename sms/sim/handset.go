@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"lianxin/contact"
@@ -161,20 +162,43 @@ func (c *Carrier) handReceipts(ctx context.Context, now storage.Time) (int, erro
 		if err != nil || len(due) == 0 {
 			return n, err
 		}
-		var done []string
-		for _, r := range due {
-			id := r.ID
-			r.Carrier = c.Name()
-			if err = c.Receipts(ctx, r); err != nil {
-				break
-			}
-			done = append(done, id)
-		}
+		done, err := c.handOver(ctx, due)
 		n += len(done)
 		if err := errors.Join(err, c.done(ctx, "sim_receipt", done, now)); err != nil {
 			return n, err
 		}
 	}
+}
+
+// handOver hands over the receipts of several texts at the same time, those of one text one after another. It returns
+// the ids of those that were taken.
+func (c *Carrier) handOver(ctx context.Context, due []sms.Receipt) (done []string, err error) {
+	byText := map[string][]sms.Receipt{}
+	for _, r := range due {
+		byText[r.CarrierID] = append(byText[r.CarrierID], r)
+	}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, list := range byText {
+		wg.Go(func() {
+			for _, r := range list {
+				id := r.ID
+				r.Carrier = c.Name()
+				one := c.Receipts(ctx, r)
+				mu.Lock()
+				if one == nil {
+					done = append(done, id)
+				}
+				err = errors.Join(err, one)
+				mu.Unlock()
+				if one != nil {
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return done, err
 }
 
 func (c *Carrier) handReplies(ctx context.Context, now storage.Time) (int, error) {
@@ -218,7 +242,10 @@ func (c *Carrier) handReplies(ctx context.Context, now storage.Time) (int, error
 
 // done notes what was handed over. Should we die before, it is handed over again.
 func (c *Carrier) done(ctx context.Context, table string, ids []string, now storage.Time) error {
-	return c.DB.Update(ctx, func(tx *storage.Tx) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	return c.write(ctx, func(tx *storage.Tx) error {
 		for _, id := range ids {
 			if _, err := tx.Exec(`UPDATE `+table+` SET done_at = $2 WHERE id = $1`, id, now); err != nil {
 				return err

@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"strings"
+	"sync"
 	"time"
 
 	"lianxin/contact"
@@ -29,6 +31,32 @@ type Carrier struct {
 
 	Receipts func(context.Context, sms.Receipt) error // Outbox.Receipt
 	Replies  func(context.Context, sms.Inbound) error // Inbox.Receive
+
+	once  sync.Once
+	books *sms.Group
+	mu    sync.Mutex
+	how   Settings  // as they were read at readAt
+	read  time.Time //
+}
+
+// current is Settings, at most 100 ms old: what another process has changed counts from then on.
+func (c *Carrier) current(ctx context.Context) (Settings, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.read) < 100*time.Millisecond {
+		return c.how, nil
+	}
+	s, err := c.Settings(ctx)
+	if err == nil {
+		c.how, c.read = s, time.Now()
+	}
+	return s, err
+}
+
+// write changes the books, in one transaction with whoever writes at the same time.
+func (c *Carrier) write(ctx context.Context, fn func(*storage.Tx) error) error {
+	c.once.Do(func() { c.books = &sms.Group{DB: c.DB} })
+	return c.books.Do(ctx, fn)
 }
 
 var _ sms.Carrier = (*Carrier)(nil)
@@ -110,6 +138,9 @@ func (c *Carrier) Set(ctx context.Context, s Settings) error {
 	if err != nil {
 		return err
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.read = time.Time{}
 	return c.DB.Update(ctx, func(tx *storage.Tx) error {
 		_, err := tx.Exec(`INSERT INTO sim_setting (id, value) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET value = excluded.value`, string(text))
 		return err
@@ -118,7 +149,7 @@ func (c *Carrier) Set(ctx context.Context, s Settings) error {
 
 // Send implements sms.Carrier. It does not recognise a text that it already has: what is sent twice arrives twice.
 func (c *Carrier) Send(ctx context.Context, m sms.Message) (sms.Sent, error) {
-	s, err := c.Settings(ctx)
+	s, err := c.current(ctx)
 	if err != nil {
 		return sms.Sent{}, &sms.Error{Kind: sms.Unreachable, Err: err}
 	}
@@ -143,7 +174,7 @@ func (c *Carrier) Send(ctx context.Context, m sms.Message) (sms.Sent, error) {
 	if hit("fail", s.FailureRate) {
 		fate = "UNDELIV"
 	}
-	err = c.DB.Update(ctx, func(tx *storage.Tx) error {
+	err = c.write(ctx, func(tx *storage.Tx) error {
 		deliver := now.Add(s.DeliveryDelay)
 		if _, err := tx.Exec(`INSERT INTO sim_text (id, message_id, phone_hash, phone, body, segments, state, code, accepted_at, deliver_at)
 			VALUES ($1, $2, $3, $4, $5, $6, 'accepted', $7, $8, $9)`,
@@ -191,13 +222,15 @@ func (s Settings) planReceipts(tx *storage.Tx, id string, p contact.Phone, now, 
 	if s.hits("duplicate", p, s.DuplicateRate) {
 		list = append(list, list...)
 	}
+	var rows []string
+	var args []any
 	for _, r := range list {
-		if _, err := tx.Exec(`INSERT INTO sim_receipt (id, text_id, state, code, due) VALUES ($1, $2, $3, $4, $5)`,
-			storage.NewID(), id, string(r.state), r.code, storage.At(r.due)); err != nil {
-			return err
-		}
+		n := len(args)
+		rows = append(rows, fmt.Sprintf("($%d, $%d, $%d, $%d, $%d)", n+1, n+2, n+3, n+4, n+5))
+		args = append(args, storage.NewID(), id, string(r.state), r.code, storage.At(r.due))
 	}
-	return nil
+	_, err := tx.Exec(`INSERT INTO sim_receipt (id, text_id, state, code, due) VALUES `+strings.Join(rows, ", "), args...)
+	return err
 }
 
 // hits tells whether a rate applies to a number: always the same answer for the same seed.
