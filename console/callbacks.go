@@ -13,13 +13,24 @@ import (
 )
 
 func (s *Server) callbackRoutes(mux *http.ServeMux) {
-	mux.HandleFunc("GET /callbacks", s.may(org.ViewCallbacks, s.callbackList))
-	mux.HandleFunc("GET /callbacks/live", s.may(org.ViewCallbacks, s.callbackListLive))
-	mux.HandleFunc("GET /callbacks/{id}", s.may(org.ViewCallbacks, s.callbackPage))
-	mux.HandleFunc("POST /callbacks/{id}/take", s.may(org.ViewCallbacks, s.callbackAct))
-	mux.HandleFunc("POST /callbacks/{id}/try", s.may(org.ViewCallbacks, s.callbackAct))
-	mux.HandleFunc("POST /callbacks/{id}/finish", s.may(org.ViewCallbacks, s.callbackAct))
-	mux.HandleFunc("POST /callbacks/{id}/reveal", s.may(org.ViewCallbacks, s.revealCallback))
+	mux.HandleFunc("GET /callbacks", s.callers(s.callbackList))
+	mux.HandleFunc("GET /callbacks/live", s.callers(s.callbackListLive))
+	mux.HandleFunc("GET /callbacks/{id}", s.callers(s.callbackPage))
+	mux.HandleFunc("POST /callbacks/{id}/take", s.callers(s.callbackAct))
+	mux.HandleFunc("POST /callbacks/{id}/try", s.callers(s.callbackAct))
+	mux.HandleFunc("POST /callbacks/{id}/finish", s.callers(s.callbackAct))
+	mux.HandleFunc("POST /callbacks/{id}/reveal", s.callers(s.revealCallback))
+}
+
+// callers lets those through who see call-backs, and the seat of restricted channels, which makes its own.
+func (s *Server) callers(next func(http.ResponseWriter, *http.Request, *user)) http.HandlerFunc {
+	return s.signedIn(func(w http.ResponseWriter, r *http.Request, u *user) {
+		if !u.Can(org.ViewCallbacks) && !u.Can(org.ViewRestricted) {
+			s.problem(w, r, http.StatusForbidden, "forbidden")
+			return
+		}
+		next(w, r, u)
+	})
 }
 
 type callbackListView struct {
