@@ -65,7 +65,7 @@ func (r *reading) kaomoji() bool { return false }
 func (r *reading) judge() (words, digits) {
 	ready := r.ready()
 	toks := r.l.tokenise(r.text, ready)
-	return r.l.judge(r.text, toks), r.l.readNumbers(r.text, toks)
+	return r.l.judge(r.text, toks, r.all("benign")), r.l.readNumbers(r.text, toks)
 }
 
 // ready turns the rules for opinions of several words into words.
@@ -163,7 +163,7 @@ func (r *reading) unclear(w words, d digits, s summary) string {
 func (r *reading) outside(name string, w words) (word string, ok bool) {
 	r.each(name, func(s span, h hit) bool {
 		for _, t := range w.toks {
-			if (t.class == fixed || t.class == soso && t.to-t.from > 4) && t.from < s.to && s.from < t.to {
+			if (t.class == fixed || t.class == soso && t.to-t.from > 4) && t.from <= s.from && s.from < t.to {
 				return true
 			}
 		}

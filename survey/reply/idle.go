@@ -75,7 +75,7 @@ func (r *reading) idle(w words, s summary) (string, bool) {
 		}
 	}
 	if judged {
-		if s.good > 0 && r.has("stray") && !r.service(w) {
+		if s.good > 0 && s.scaleLo == 0 && s.thanks == 0 && s.best == 2 && r.has("stray") && !r.service(w) {
 			return "meant for someone else", true
 		}
 		return "", false
@@ -86,7 +86,7 @@ func (r *reading) idle(w words, s summary) (string, bool) {
 	if r.has("busy") && s.facts == 0 {
 		return "busy now", true
 	}
-	if r.has("stray") && !r.service(w) && s.thanks == 0 {
+	if s.thanks == 0 && r.has("stray") && !r.service(w) {
 		return "meant for someone else", true
 	}
 	return "", false

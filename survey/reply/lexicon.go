@@ -49,7 +49,7 @@ type entry struct {
 
 // requiredRules and requiredSets are the sections the program asks for by name: a lexicon without one of them is refused.
 var (
-	requiredRules = []string{"danger", "bulk", "bulk.hint", "optout", "optout.ask", "keep", "contact", "sarcasm", "evade", "wish", "demand", "bad", "wait",
+	requiredRules = []string{"danger", "bulk", "bulk.hint", "optout", "optout.ask", "keep", "contact", "sarcasm", "evade", "wish", "benign", "demand", "bad", "wait",
 		"other", "busy", "stray", "quote", "quote.end", "opinion.1", "opinion.2", "opinion.3", "opinion.4", "opinion.5", "faint", "mild", "question", "abuse"}
 	requiredSets = []string{"unit", "notunit", "service", "serial", "choose", "stop", "courtesy", "police", "officer", "orgword", "notsender",
 		"quotehead", "device", "tail"}
@@ -268,6 +268,9 @@ func (l *Lexicon) addRule(ln line) error {
 	id, ok := l.bySect[name]
 	if !ok {
 		id = int32(len(l.sections))
+		if id == 64 {
+			return errors.New("more than 64 rule sections")
+		}
 		l.bySect[name] = id
 		l.sections = append(l.sections, name)
 	}

@@ -144,10 +144,7 @@ func ignorable(r rune) bool {
 // wide maps one character outside ASCII, after NFKC; -1 drops it.
 func wide(r rune) rune {
 	if r >= 0x3400 && r < 0xa000 {
-		if to, ok := simplified()[r]; ok {
-			return to
-		}
-		return r
+		return simplified()[r-0x3400]
 	}
 	if to, ok := signs[r]; ok {
 		return to
@@ -183,21 +180,24 @@ var signs = func() map[rune]rune {
 const ownSimplified = "叄叁著着裏里妳你祂他牠它喫吃纔才綫线羣群峯峰衹只祇只嘅的"
 
 // simplified is the table of characters that differ in simplified script, made from OpenCC's traditional-to-simplified conversion one
-// character at a time: a whole-phrase conversion of every reply would cost more than reading it.
-var simplified = sync.OnceValue(func() map[rune]rune {
-	m := map[rune]rune{}
+// character at a time: a whole-phrase conversion of every reply would cost more than reading it. Index 0 is U+3400.
+var simplified = sync.OnceValue(func() []rune {
+	m := make([]rune, 0xa000-0x3400)
+	for i := range m {
+		m[i] = rune(0x3400 + i)
+	}
 	if cc, err := opencc.New("t2s"); err == nil { // its tables are embedded: TestTraditionalReadsAsSimplified holds this
 		for r := rune(0x3400); r < 0xa000; r++ {
 			if s, err := cc.Convert(string(r)); err == nil && s != string(r) {
 				if to, n := utf8.DecodeRuneInString(s); n == len(s) {
-					m[r] = to
+					m[r-0x3400] = to
 				}
 			}
 		}
 	}
 	own := []rune(ownSimplified)
 	for i := 0; i+1 < len(own); i += 2 {
-		m[own[i]] = own[i+1]
+		m[own[i]-0x3400] = own[i+1]
 	}
 	return m
 })

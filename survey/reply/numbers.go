@@ -132,6 +132,10 @@ func (n *numbers) arabic(i int) int {
 			return end
 		}
 	}
+	if len(parts) > 1 && text[parts[0].from] != text[parts[len(parts)-1].from] {
+		n.doubt("several digits")
+		return end
+	}
 	for k, p := range parts {
 		n.answer(p.from, p.to, end, k > 0)
 	}
@@ -344,7 +348,7 @@ func (n *numbers) answer(from, to, end int, chained bool) {
 		}
 	}
 	switch {
-	case from > 0 && isLatin(text[from-1]):
+	case from > 0 && isLatin(text[from-1]), from > 1 && text[from-1] == '.' && isLatin(text[from-2]):
 		return
 	case to < len(text) && isLatin(text[to]):
 		if _, ok := n.tokenAt(to); !ok {

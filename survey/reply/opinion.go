@@ -19,16 +19,19 @@ type words struct {
 	opinions []opinion
 	doubt    string  // not empty: irony, evasion, a questioned rating; the reading needs a person
 	demand   bool    // something is asked for
+	negated  bool    // a negation that belongs to no judgement
 	past     [2]bool // good and bad judgements of another time
 	maybe    [2]bool // 好, 差 in a place that may or may not judge the service
 	clauses  int
 }
 
 // judge reads every opinion in the text with the words around it.
-func (l *Lexicon) judge(text []rune, toks []token) words {
+func (l *Lexicon) judge(text []rune, toks []token, benign []span) words {
 	w := words{toks: toks}
 	clause, reserved, topic, conditional, hoped := 0, false, false, false, false
 	clauseStart := 0
+	used := make([]bool, len(toks))
+	conceded := false
 	for k, t := range toks {
 		from := 0
 		if k > 0 {
@@ -43,7 +46,7 @@ func (l *Lexicon) judge(text []rune, toks []token) words {
 					topic = false
 				}
 				if text[i] != ' ' {
-					reserved = false
+					reserved, conceded = false, false
 				}
 			}
 		}
@@ -54,6 +57,7 @@ func (l *Lexicon) judge(text []rune, toks []token) words {
 			reserved, hoped, conditional = false, false, false
 		case reserve:
 			reserved = true
+			conceded = conceded || text[t.from] == '虽' || text[t.from] == '尽'
 		case topic_:
 			topic = true
 		case cond:
@@ -64,6 +68,7 @@ func (l *Lexicon) judge(text []rune, toks []token) words {
 			w.doubt = "ironic sign"
 		}
 		if !t.class.opinionated() {
+			used[k] = conceded
 			continue
 		}
 		if t.bare && !l.standsAlone(text, toks, k, clauseStart) && !licensed(toks[:k], text, t.from) {
@@ -91,7 +96,13 @@ func (l *Lexicon) judge(text []rune, toks []token) words {
 			w.doubt = "a word in quotation marks"
 			continue
 		}
-		o, doubt := weigh(text, toks, k)
+		if (t.class == blame || t.class == mild || t.class == gripe) && overlaps(benign, span{t.from, t.to}) {
+			continue
+		}
+		o, first, doubt := weigh(text, toks, k)
+		for j := first; j < k; j++ {
+			used[j] = true
+		}
 		if doubt != "" {
 			w.doubt = doubt
 			continue
@@ -119,6 +130,11 @@ func (l *Lexicon) judge(text []rune, toks []token) words {
 		}
 		w.opinions = append(w.opinions, o)
 	}
+	for k, t := range toks {
+		if (t.class == not || t.class == little || t.class == notatall) && !used[k] && !inSpans(benign, t.from) {
+			w.negated = true
+		}
+	}
 	w.clauses = clause + 1
 	w.gather(text)
 	return w
@@ -127,10 +143,10 @@ func (l *Lexicon) judge(text []rune, toks []token) words {
 const topic_ = topic
 
 // weigh gives the opinion of the word toks[k] together with its measure words; doubt is set when the combination means no rating.
-func weigh(text []rune, toks []token, k int) (o opinion, doubt string) {
+func weigh(text []rune, toks []token, k int) (o opinion, first int, doubt string) {
 	t := toks[k]
 	o = opinion{class: t.class, level: t.level, aspect: t.aspect}
-	m := measure(text, toks, k)
+	m, first := measure(text, toks, k)
 	if k+1 < len(toks) && touches(text, t.to, toks[k+1].from) {
 		switch toks[k+1].class {
 		case after:
@@ -141,14 +157,14 @@ func weigh(text []rune, toks []token, k int) (o opinion, doubt string) {
 			m.soft = true
 		case afterNot, afterWhat:
 			if t.class == scale || t.class == praise {
-				return o, "unclear turn after praise"
+				return o, first, "unclear turn after praise"
 			}
 		}
 	}
 	switch t.class {
 	case fixed, emoji:
 		if m.nots > 0 && t.class == fixed {
-			return o, "negated idiom"
+			return o, first, "negated idiom"
 		}
 	case scale, praise:
 		switch {
@@ -176,7 +192,7 @@ func weigh(text []rune, toks []token, k int) (o opinion, doubt string) {
 		case m.none && m.nots == 2:
 			o.level = 2
 		default:
-			return o, "double negation"
+			return o, first, "double negation"
 		}
 	case blame:
 		switch {
@@ -188,30 +204,34 @@ func weigh(text []rune, toks []token, k int) (o opinion, doubt string) {
 		case m.nots == 1 && t.level == 4:
 			o.class, o.level = praise, 2
 		default:
-			return o, "double negation"
+			return o, first, "double negation"
 		}
 	case thanks:
 		if m.nots > 0 {
-			return o, "negated thanks"
+			return o, first, "negated thanks"
 		}
 		if m.degree == strong {
 			o.level = 1
 		}
 	case soso:
 		if m.nots > 0 || m.degree == strong {
-			return o, "so-so, but how"
+			return o, first, "so-so, but how"
 		}
 	case mild:
 		o.hard, o.soft = m.degree == strong, m.soft
 		if m.nots > 0 {
 			o.class, o.level = faint, 0
 		}
-	case faint, gripe:
+	case gripe:
+		if m.nots > 0 {
+			o.class, o.level, o.aspect = praise, 2, true
+		}
+	case faint:
 		if m.nots > 0 {
 			o.class, o.level = mild, 0
 		}
 	}
-	return o, ""
+	return o, first, ""
 }
 
 // measures is what the degree words and negations before a word add up to.
@@ -241,8 +261,8 @@ func (m *measures) lift(c class) {
 }
 
 // measure walks left from toks[k] over the words that touch it.
-func measure(text []rune, toks []token, k int) measures {
-	first := k
+func measure(text []rune, toks []token, k int) (m measures, first int) {
+	first = k
 	for first > 0 && touches(text, toks[first-1].to, toks[first].from) {
 		switch toks[first-1].class {
 		case strong, very, weak, soft, not, little, notatall, hedge:
@@ -256,7 +276,6 @@ func measure(text []rune, toks []token, k int) measures {
 		}
 		break
 	}
-	var m measures
 	for _, t := range toks[first:k] {
 		switch t.class {
 		case strong, very:
@@ -284,7 +303,7 @@ func measure(text []rune, toks []token, k int) measures {
 			m.all = m.all || t.class == notatall
 		}
 	}
-	return m
+	return m, first
 }
 
 // touches reports that nothing but spaces and joining characters stands between two words.
@@ -380,6 +399,18 @@ func (l *Lexicon) questioned(text []rune, toks []token, k, clauseStart int) bool
 			return true
 		}
 	}
+	for j := k + 1; j < len(toks); j++ {
+		clear := true
+		for i := toks[j-1].to; i < toks[j].from; i++ {
+			clear = clear && !isBoundary(text[i])
+		}
+		if !clear {
+			break
+		}
+		if toks[j].class == ask {
+			return true
+		}
+	}
 	i := toks[k].to
 	for ; i < len(text) && !isBoundary(text[i]); i++ {
 		if text[i] == '吗' || text[i] == '么' {
@@ -391,7 +422,7 @@ func (l *Lexicon) questioned(text []rune, toks []token, k, clauseStart int) bool
 			return true
 		}
 	}
-	return false
+	return i < len(text) && (text[i] == '吗' || text[i] == '么')
 }
 
 // quotedWord reports a word in quotation marks inside a sentence: 真是太“满意”了.
@@ -400,6 +431,24 @@ func quotedWord(text []rune, t token) bool {
 		return false
 	}
 	return t.to+1 < len(text) && isHan(text[t.to+1]) || isHan(text[t.from-2]) && text[t.from-2] != '复' && text[t.from-2] != '选'
+}
+
+func overlaps(spans []span, f span) bool {
+	for _, s := range spans {
+		if s.from < f.to && f.from < s.to {
+			return true
+		}
+	}
+	return false
+}
+
+func inSpans(spans []span, i int) bool {
+	for _, s := range spans {
+		if s.from <= i && i < s.to {
+			return true
+		}
+	}
+	return false
 }
 
 // exclaimed reports a clause that asks without wanting to know: 怎么这么差？

@@ -65,7 +65,7 @@ func (r *reading) keywordsOnly(marks []span) bool {
 	}
 	for _, t := range toks {
 		switch t.class {
-		case aspect, self, party, neutral, cond, ask, not, notatall, little, mild, gripe:
+		case aspect, self, party, neutral, cond, ask, not, notatall, little, mild:
 			continue
 		}
 		for i := t.from; i < t.to; i++ {
@@ -116,7 +116,7 @@ func (r *reading) ratingBeside(marks []span) int {
 	w, d := rest.judge()
 	kept := w.opinions[:0]
 	for _, o := range w.opinions {
-		if o.class == thanks || o.class == gripe || text[o.at] == '好' && (o.at+1 >= len(text) || isBoundary(text[o.at+1])) || aboutTexts(text, o.at) {
+		if o.class == thanks || o.class == gripe || o.class == praise && text[o.at] == '好' && (o.at+1 >= len(text) || isBoundary(text[o.at+1])) || aboutTexts(text, o.at) {
 			continue
 		}
 		kept = append(kept, o)

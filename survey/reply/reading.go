@@ -7,12 +7,15 @@ type reading struct {
 	l      *Lexicon
 	text   []rune
 	hits   []hit
+	guards uint64 // sections, by number, that have a guard to look at
 	masked map[int32][]rune
 }
 
 // hit is a place where the first word of a pattern stands.
 type hit struct {
 	pattern  int32
+	section  int16
+	mask     bool
 	from, to int32
 }
 
@@ -23,12 +26,17 @@ func (r *reading) scan(l *Lexicon, text []rune) {
 	r.l, r.text = l, text
 	r.hits = r.hits[:0]
 	clear(r.masked)
+	r.guards = 0
 	for i := range text {
 		l.rules.each(text, i, func(value int32, n int) {
 			if isLatin(text[i]) && splitsWord(text, i, i+n) {
 				return
 			}
-			r.hits = append(r.hits, hit{value, int32(i), int32(i + n)})
+			p := &l.patterns[value]
+			if p.mask {
+				r.guards |= 1 << uint(p.section)
+			}
+			r.hits = append(r.hits, hit{value, int16(p.section), p.mask, int32(i), int32(i + n)})
 		})
 	}
 }
@@ -37,15 +45,18 @@ const blank = '\ufffc'
 
 // view is the text as a section sees it: guards blanked out.
 func (r *reading) view(section int32) []rune {
+	if r.guards&(1<<uint(section)) == 0 {
+		return r.text
+	}
 	if v, ok := r.masked[section]; ok {
 		return v
 	}
 	v := r.text
 	for _, h := range r.hits {
-		p := &r.l.patterns[h.pattern]
-		if p.section != section || !p.mask {
+		if h.section != int16(section) || !h.mask {
 			continue
 		}
+		p := &r.l.patterns[h.pattern]
 		end, ok := p.match(r.text, int(h.from), int(h.to))
 		if !ok {
 			continue
@@ -93,10 +104,10 @@ func (r *reading) each(name string, yield func(span, hit) bool) bool {
 	section := r.l.bySect[name]
 	found := false
 	for _, h := range r.hits {
-		p := &r.l.patterns[h.pattern]
-		if p.section != section || p.mask {
+		if h.section != int16(section) || h.mask {
 			continue
 		}
+		p := &r.l.patterns[h.pattern]
 		view := r.view(section)
 		if !hasAt(view, int(h.from), r.text[h.from:h.to]) {
 			continue

@@ -21,6 +21,7 @@ type summary struct {
 	demand           bool
 	question         bool
 	overall          bool
+	negated          bool
 	past, maybe      [2]bool // good and bad, see words
 	but              bool    // 但 and nothing good or readable after it
 	butSide          bool    // 就是 and nothing readable after it
@@ -31,7 +32,7 @@ func (r *reading) tally(w words) summary {
 	var s summary
 	s.demand = w.demand || r.has("demand")
 	s.question = r.has("question")
-	s.past, s.maybe = w.past, w.maybe
+	s.past, s.maybe, s.negated = w.past, w.maybe, w.negated
 	r.turns(&s, w)
 	reservedFrom := func(at int) (reserved, conceded, topical bool) {
 		clauseReserved, topicSeen := false, false
@@ -114,8 +115,9 @@ func (r *reading) tally(w words) summary {
 			s.badHard = s.badHard || o.level == 5
 		}
 	}
+	benign := r.all("benign")
 	for _, f := range r.all("bad") {
-		if _, conceded, topical := reservedFrom(f.from); !topical && !conceded && !hidden(w.toks, f) {
+		if _, conceded, topical := reservedFrom(f.from); !topical && !conceded && !hidden(r.text, w.toks, f) && !overlaps(benign, f) {
 			s.facts++
 		}
 	}
@@ -163,12 +165,16 @@ func (r *reading) turns(s *summary, w words) {
 }
 
 // hidden reports a fact that is part of a longer word of another meaning (一点架子都没有, 没几分钟).
-func hidden(toks []token, f span) bool {
+func hidden(text []rune, toks []token, f span) bool {
 	for _, t := range toks {
 		if t.from < f.to && f.from < t.to && t.to-t.from >= 3 {
 			switch t.class {
-			case praise, neutral, soso, fixed:
+			case praise, soso, fixed:
 				return true
+			case neutral: // 没几分钟, 不一会儿
+				if c := text[t.from]; t.from <= f.from && f.from < t.to && (c == '没' || c == '不' || c == '未' || c == '无') {
+					return true
+				}
 			}
 		}
 	}
@@ -252,6 +258,8 @@ func (s summary) oneTime() (int, string) {
 		return 0, "now and then differ"
 	case s.good > 0 && (s.but || s.butSide && !s.goodWhole):
 		return 0, "praise, but"
+	case (s.good > 0 || s.thanks > 0 && s.bad+s.even == 0) && s.negated:
+		return 0, "a negation beside praise"
 	case s.good > 0 && s.maybe[1] || s.bad > 0 && s.maybe[0]:
 		return 0, "perhaps praise and blame"
 	}
@@ -261,7 +269,7 @@ func (s summary) oneTime() (int, string) {
 // withDigit weighs a clear digit against the words: the digit, or 0 and why.
 func (s summary) withDigit(d int) (int, string) {
 	switch {
-	case d <= 2 && (s.but || s.maybe[1] || s.past[1]), d >= 4 && (s.maybe[0] || s.past[0]):
+	case d <= 2 && (s.negated || s.but || s.maybe[1] || s.past[1]), d >= 4 && (s.maybe[0] || s.past[0]):
 		return 0, "digit, and something that may contradict it"
 	case d <= 2:
 		if s.bad > 0 || s.facts > 0 || s.waits > 0 || s.gripe > 0 || s.mild > 0 {
