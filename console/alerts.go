@@ -28,6 +28,14 @@ type alertListView struct {
 	Names       names
 }
 
+// RuleLabel is the rule that raised an alert in words; one that nobody has named is shown as it is.
+func (v alertView) RuleLabel() string {
+	if text, ok := languages[v.Names.lang]["rule-"+v.Rule]; ok {
+		return text
+	}
+	return v.Rule
+}
+
 // alertView is an alert, and on its own page what may be done about it.
 type alertView struct {
 	ticket.Alert
@@ -66,7 +74,7 @@ func (s *Server) readAlerts(tx *storage.Tx, r *http.Request, u *user) (v alertLi
 }
 
 func (s *Server) alertView(tx *storage.Tx, lang string, u *user, a ticket.Alert) (alertView, error) {
-	v := alertView{Alert: a, Due: dueOf(lang, a.AckDue, s.Now()), May: u.Can(org.AckAlert)}
+	v := alertView{Alert: a, Names: names{lang: lang}, Due: dueOf(lang, a.AckDue, s.Now()), May: u.Can(org.AckAlert)}
 	if a.TicketID != "" {
 		t, err := s.Office.See(tx, a.TicketID, ticket.Staff(u.Staff))
 		if err != nil && !errors.Is(err, storage.ErrNotFound) {

@@ -19,15 +19,6 @@ import (
 	"lianxin/ticket"
 )
 
-// maySee reports whether a reader of the centre may see a ticket. Pages of tickets ask Office.See, which knows of units'
-// legs too.
-func (s *Server) maySee(u *user, t ticket.Ticket) bool {
-	if !u.Can(org.ViewTicket) || !u.Scope.Covers(t.Host) || t.Restricted && !u.Can(org.ViewRestricted) {
-		return false
-	}
-	return (t.AccusedStaff == "" || t.AccusedStaff != u.ID) && (t.AccusedUnit == "" || t.AccusedUnit != u.Unit)
-}
-
 // readTicket reads a ticket's page for a reader; one that the reader may not see is storage.ErrNotFound.
 func (s *Server) readTicket(tx *storage.Tx, lang string, u *user, id string) (v *ticketView, err error) {
 	v = &ticketView{Now: s.Now(), me: u, office: s.Office, lang: lang}

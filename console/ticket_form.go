@@ -40,6 +40,19 @@ func (f field) Value() string {
 // Has reports whether an option is chosen.
 func (f field) Has(value string) bool { return slices.Contains(f.Values, value) }
 
+// Shown is what was typed or chosen, in words.
+func (f field) Shown() string {
+	out := slices.Clone(f.Values)
+	for i, v := range out {
+		for _, o := range f.Options {
+			if o.Value == v {
+				out[i] = o.Label
+			}
+		}
+	}
+	return strings.Join(out, "、")
+}
+
 // Blank reports whether there is to be an option that chooses nothing.
 func (f field) Blank() bool {
 	return !f.Required || !slices.ContainsFunc(f.Options, func(o option) bool { return f.Has(o.Value) })
