@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 
+	"lianxin/contact"
 	"lianxin/org"
 	"lianxin/storage"
 	"lianxin/ticket"
@@ -16,6 +17,7 @@ func (s *Server) alertRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /alerts/{id}", s.may(org.ViewAlerts, s.alertPage))
 	mux.HandleFunc("POST /alerts/{id}/ack", s.may(org.AckAlert, s.alertAct))
 	mux.HandleFunc("POST /alerts/{id}/dispose", s.may(org.AckAlert, s.alertAct))
+	mux.HandleFunc("POST /alerts/{id}/reveal", s.may(org.AckAlert, s.revealAlert))
 }
 
 type alertListView struct {
@@ -43,8 +45,11 @@ type alertView struct {
 	Due    dueView
 	May    bool
 	Names  names
+	Person *person
 	Fields []field
 	Error  string
+
+	RevealError, RevealTyped string
 }
 
 var alertStates = []ticket.AlertState{ticket.AlertRaised, ticket.AlertAcked, ticket.AlertDisposed}
@@ -125,6 +130,9 @@ func (s *Server) readAlert(tx *storage.Tx, lang string, u *user, id string) (*al
 				return nil, err
 			}
 			v.Fields = disposeFields(v.Alert)
+			if v.Person, err = s.readPerson(tx, u, v.ContactID, v.Ticket != nil && v.Ticket.Confidential); err != nil {
+				return nil, err
+			}
 			v.Names, err = readNames(tx, lang)
 			return &v, err
 		}
@@ -147,7 +155,7 @@ func disposeFields(a ticket.Alert) []field {
 
 func (s *Server) alertPage(w http.ResponseWriter, r *http.Request, u *user) {
 	if v, ok := s.viewAlert(w, r, u); ok {
-		s.render(w, r, http.StatusOK, "alert", "", "alert", v)
+		s.render(w, r, http.StatusOK, "alert", "", "alert-title", v)
 	}
 }
 
@@ -196,7 +204,7 @@ func (s *Server) alertAct(w http.ResponseWriter, r *http.Request, u *user) {
 	case refused:
 		if v, ok = s.viewAlert(w, r, u); ok {
 			v.Fields, v.Error = in.fill(v.Fields), refusal.Message
-			s.render(w, r, statusOf(refusal), "alert", "", "alert", v)
+			s.render(w, r, statusOf(refusal), "alert", "", "alert-title", v)
 		}
 	case err != nil:
 		s.fail(w, r, err)
@@ -204,6 +212,29 @@ func (s *Server) alertAct(w http.ResponseWriter, r *http.Request, u *user) {
 		s.Hub.Publish(EventAlert)
 		s.done(w, r, "/alerts/"+id, translate(s.lang(r), "did-alert-"+what))
 	}
+}
+
+// revealAlert shows whom an alert is about to somebody who deals with it, for a reason that is logged.
+func (s *Server) revealAlert(w http.ResponseWriter, r *http.Request, u *user) {
+	in, ok := s.form(w, r)
+	if !ok {
+		return
+	}
+	var v *alertView
+	err := s.DB.Update(r.Context(), func(tx *storage.Tx) (err error) {
+		if v, err = s.readAlert(tx, s.lang(r), u, r.PathValue("id")); err != nil {
+			return err
+		}
+		if v.Person == nil || !v.Person.May {
+			return errForbidden
+		}
+		v.RevealTyped = in.text("reason")
+		return s.reveal(tx, u, v.Person, v.RevealTyped)
+	})
+	if errors.Is(err, contact.ErrNoReason) {
+		v.RevealError = translate(s.lang(r), "reveal-reason")
+	}
+	s.showRevealed(w, r, "alert", v, err)
 }
 
 // openAlerts are the alerts that nobody has acknowledged, newest first, at most five, as the reader of the page may see

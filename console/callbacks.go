@@ -247,7 +247,7 @@ func (s *Server) viewCallback(w http.ResponseWriter, r *http.Request, u *user) (
 
 func (s *Server) callbackPage(w http.ResponseWriter, r *http.Request, u *user) {
 	if v, ok := s.viewCallback(w, r, u); ok {
-		s.render(w, r, http.StatusOK, "callback", "", "callback", v)
+		s.render(w, r, http.StatusOK, "callback", "", "callback-title", v)
 	}
 }
 
@@ -297,7 +297,7 @@ func (s *Server) callbackAct(w http.ResponseWriter, r *http.Request, u *user) {
 		default:
 			v.Finish, v.FinishError = in.fill(v.Finish), refusal.Message
 		}
-		s.render(w, r, statusOf(refusal), "callback", "", "callback", v)
+		s.render(w, r, statusOf(refusal), "callback", "", "callback-title", v)
 	case errors.Is(err, storage.ErrNotFound):
 		s.problem(w, r, http.StatusNotFound, "not-found")
 	case err != nil:
@@ -334,17 +334,8 @@ func (s *Server) revealCallback(w http.ResponseWriter, r *http.Request, u *user)
 		v.RevealTyped = in.text("reason")
 		return s.reveal(tx, u, v.Person, v.RevealTyped)
 	})
-	switch {
-	case errors.Is(err, storage.ErrNotFound):
-		s.problem(w, r, http.StatusNotFound, "not-found")
-	case errors.Is(err, errForbidden):
-		s.problem(w, r, http.StatusForbidden, "forbidden")
-	case errors.Is(err, contact.ErrNoReason):
+	if errors.Is(err, contact.ErrNoReason) {
 		v.RevealError = translate(s.lang(r), "reveal-reason")
-		s.render(w, r, http.StatusUnprocessableEntity, "callback", "", "callback", v)
-	case err != nil:
-		s.fail(w, r, err)
-	default:
-		s.render(w, r, http.StatusOK, "callback", "", "callback", v)
 	}
+	s.showRevealed(w, r, "callback", v, err)
 }

@@ -109,6 +109,15 @@ func TestAnAlertIsAcknowledgedOnceAndThenDisposed(t *testing.T) {
 	if p := s.as("auditor1").post(path+"/ack", nil); p.status != http.StatusForbidden {
 		t.Errorf("the auditor acknowledges: %d", p.status)
 	}
+	if p := s.as("auditor1").post(path+"/reveal", form("reason", "想看看")); p.status != http.StatusForbidden {
+		t.Errorf("the auditor reveals: %d", p.status)
+	}
+	if p := b.post(path+"/reveal", form("reason", "")); p.status != http.StatusUnprocessableEntity || strings.Contains(p.body, "19900002222") {
+		t.Errorf("revealed without a reason: %d", p.status)
+	}
+	if p := b.post(path+"/reveal", form("reason", "核实扬言情况")); p.status != http.StatusOK || !strings.Contains(p.body, "19900002222") || s.reveals(s.fresh.ContactID) != 1 {
+		t.Errorf("revealed with a reason: %d", p.status)
+	}
 	if p := b.post(path+"/ack", nil); p.status != http.StatusOK || alert().State != ticket.AlertAcked {
 		t.Fatalf("acknowledge: %d", p.status)
 	}

@@ -3,9 +3,11 @@ package console
 import (
 	"cmp"
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 
+	"lianxin/contact"
 	"lianxin/org"
 	"lianxin/storage"
 )
@@ -169,4 +171,22 @@ func (s *Server) reveal(tx *storage.Tx, u *user, p *person, reason string) error
 	}
 	p.Phone, p.Name, p.Open = phone.Clear(), name, true
 	return nil
+}
+
+var errForbidden = errors.New("forbidden")
+
+// showRevealed ends a request to reveal: the page with what was revealed, or with what is missing, or why there is none.
+func (s *Server) showRevealed(w http.ResponseWriter, r *http.Request, page string, view any, err error) {
+	switch {
+	case errors.Is(err, storage.ErrNotFound):
+		s.problem(w, r, http.StatusNotFound, "not-found")
+	case errors.Is(err, errForbidden):
+		s.problem(w, r, http.StatusForbidden, "forbidden")
+	case errors.Is(err, contact.ErrNoReason):
+		s.render(w, r, http.StatusUnprocessableEntity, page, "", page+"-title", view)
+	case err != nil:
+		s.fail(w, r, err)
+	default:
+		s.render(w, r, http.StatusOK, page, "", page+"-title", view)
+	}
 }

@@ -531,22 +531,12 @@ func (s *Server) revealTicket(w http.ResponseWriter, r *http.Request, u *user) {
 		if v.Original, err = s.Office.Original(tx, v.T.BodyRef); err != nil {
 			return err
 		}
+		v.Revealed = true
 		_, err = audit.Append(tx, audit.Entry{Stream: "reveal/" + v.T.ID, Type: "ticket.revealed", Actor: u.Actor(), At: s.Now(), Payload: map[string]string{"ticket": v.T.ID}})
 		return err
 	})
-	switch {
-	case errors.Is(err, storage.ErrNotFound):
-		s.problem(w, r, http.StatusNotFound, "not-found")
-	case errors.Is(err, errForbidden):
-		s.problem(w, r, http.StatusForbidden, "forbidden")
-	case errors.Is(err, contact.ErrNoReason):
+	if errors.Is(err, contact.ErrNoReason) {
 		v.RevealError = translate(s.lang(r), "reveal-reason")
-		s.render(w, r, http.StatusUnprocessableEntity, "ticket", "", "ticket-title", v)
-	case err != nil:
-		s.fail(w, r, err)
-	default:
-		s.render(w, r, http.StatusOK, "ticket", "", "ticket-title", v)
 	}
+	s.showRevealed(w, r, "ticket", v, err)
 }
-
-var errForbidden = errors.New("forbidden")

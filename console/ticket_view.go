@@ -33,6 +33,7 @@ type ticketView struct {
 	Changed   bool       // the ticket changed since the page's forms were made
 	MayReveal bool
 
+	Revealed                 bool // number and words are in the open on this page
 	RevealError, RevealTyped string
 
 	me     *user
