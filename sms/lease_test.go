@@ -139,6 +139,34 @@ func TestLateResultDoesNotOverwriteANewerAttempt(t *testing.T) {
 	})
 }
 
+// A carrier that names an id for a text that it does not have must not make it pass for accepted later.
+func TestAnIDWithoutATextIsNoAcceptance(t *testing.T) {
+	storagetest.Each(t, func(t *testing.T, db *storage.DB) {
+		ctx := context.Background()
+		o, b, clock, id := leaseHouse(t, db) // its Find always names an id
+		b.err = context.DeadlineExceeded
+		for range 6 {
+			if _, err := o.Flush(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if m := stateOf(t, o, id); m.State == Accepted || b.sent[id] != 0 {
+				t.Fatalf("the text is %s, though it was never taken", m.State)
+			}
+			*clock = clock.Add(o.Limits.Lease)
+		}
+		b.err = nil
+		for range 3 {
+			if _, err := o.Flush(ctx); err != nil {
+				t.Fatal(err)
+			}
+			*clock = clock.Add(o.Limits.Lease)
+		}
+		if m := stateOf(t, o, id); m.State != Accepted || b.sent[id] != 1 {
+			t.Errorf("the text is %s and was sent %d times", m.State, b.sent[id])
+		}
+	})
+}
+
 func TestSenderThatSleptDoesNotSendOnAnOldClaim(t *testing.T) {
 	ctx := context.Background()
 	o, b, clock, id := leaseHouse(t, storagetest.SQLite(t))

@@ -85,7 +85,10 @@ func (o *Outbox) askOne(ctx context.Context, l *line, m claimed) (outcome, error
 	found, err := l.carrier.Find(call, m.Message)
 	now := o.now()
 	accepted := m.State == Accepted || m.CarrierID != ""
-	out := outcome{asked: true, carrierID: found.CarrierID, code: found.Code}
+	out := outcome{asked: true, code: found.Code}
+	if found.Known {
+		out.carrierID = found.CarrierID // an id beside "not known" would pass for acceptance at the next attempt
+	}
 	switch {
 	case errors.Is(err, ErrCannotAsk):
 		return o.unsettled(out, m, accepted, false, err), nil
