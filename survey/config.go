@@ -56,9 +56,12 @@ type Class struct {
 
 // Metric is how the satisfaction rate is made of ratings.
 type Metric struct {
-	Version string    `yaml:"version"`
-	Weights []float64 `yaml:"weights"` // of rating 1 (best) to 5 (worst)
-	Small   int       `yaml:"small"`
+	Version string        `yaml:"version"`
+	Weights []float64     `yaml:"weights"` // of rating 1 (best) to 5 (worst)
+	Beside  []float64     `yaml:"beside"`  // other weights of 基本满意, by which the rate is printed as well
+	Small   int           `yaml:"small"`   // with fewer ratings a rate is not shown
+	Rank    int           `yaml:"rank"`    // with fewer ratings a row is not ranked
+	Early   time.Duration `yaml:"early"`   // who has rated by then is compared with who took longer
 }
 
 // Formula prints the metric, as it must stand beside every rate.
@@ -140,7 +143,10 @@ func (c *Config) check() error {
 	if c.Metric.Version == "" || len(c.Metric.Weights) != 5 || c.Metric.Small < 1 {
 		bad("metric needs a version, five weights and small")
 	}
-	for _, w := range c.Metric.Weights {
+	if c.Metric.Rank < c.Metric.Small || c.Metric.Early <= 0 {
+		bad("metric: rank must be at least small, and early longer than nothing")
+	}
+	for _, w := range append(slices.Clone(c.Metric.Weights), c.Metric.Beside...) {
 		if w < 0 || w > 1 {
 			bad("metric: weight %g is not between 0 and 1", w)
 		}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"lianxin/org"
 	"lianxin/sms"
@@ -30,6 +31,8 @@ type Item struct {
 	Review      bool // a reply waits for a person
 	LateReplies int  // kept apart
 	TicketID    string
+	Excluded    bool          // two persons have left the rating out of the official rate
+	RatedAfter  time.Duration // from the question to the first rating that counts
 }
 
 // NoUnitKey is the Key of the row of records whose unit is not known.
@@ -152,13 +155,31 @@ type Row struct {
 	Ratings [5]int         // how many of each rating, 1 first
 	N       int            // ratings that count = sum of Ratings
 
+	Excluded int        // ratings that two persons have left out of the official rate, of N
 	Raw      float64    // rate of all ratings, 0 … 1
-	Official float64    // the same without ratings that two persons have excluded
-	Excluded int        // how many those are
+	Official float64    // rate without the excluded ones
+	Beside   []Rate     // the same by the other weights of 基本满意 (Metric.Beside)
 	Interval [2]float64 // Wilson 95 % around Raw
 	Small    bool       // fewer ratings than Metric.Small: the rates are zero and must not be shown
+	Rank     int        // among the classes or units, by the lower end of Interval; 0 with fewer ratings than Metric.Rank
 	Coverage float64    // rated / delivered, beside every rate: silence is not consent
 	AtLeast  float64    // the rate if everybody delivered and silent were dissatisfied
+	AtMost   float64    // the rate if they all were satisfied
+	Early    Share      // who rated within Metric.Early
+	Later    Share      // who took longer: a difference says that those who never answered may differ too
+}
+
+// Rate is a rate by one weight of 基本满意.
+type Rate struct {
+	Weight   float64
+	Raw      float64
+	Official float64
+}
+
+// Share is the rate of a part; it is 0, and must not be shown, with fewer ratings than Metric.Small.
+type Share struct {
+	N   int
+	Raw float64
 }
 
 // Figures of a day.
@@ -183,6 +204,8 @@ func (s *Survey) Day(tx *storage.Tx, day workday.Day) (Figures, error) {
 	f := Figures{Day: day, Metric: m, Whole: m.row("", "合计", items)}
 	f.ByClass = m.group(items, func(i Item) (string, string) { return i.Class, i.ClassName })
 	f.ByUnit = m.group(items, func(i Item) (string, string) { return i.unitKey(), i.UnitName })
+	m.rank(f.ByClass)
+	m.rank(f.ByUnit)
 	if f.Strangers, err = storage.One(tx, storage.Value[int], `SELECT COUNT(*) FROM survey_answer WHERE place = 'stranger' AND received_at >= $1 AND received_at < $2`,
 		storage.At(day.Start()), storage.At(day.End())); err != nil {
 		return f, fmt.Errorf("figures of %s: %w", day, err)
@@ -217,7 +240,8 @@ func (s *Survey) Items(tx *storage.Tx, day workday.Day) ([]Item, error) {
 	}
 	items, err := storage.All(tx, func(row storage.Row) (i Item, err error) {
 		dest, finish := s.recordFields(&i.Record)
-		dest = append(dest, &i.Reason, &i.Detail, &i.AskID, &i.SMSID, &i.Rating, &i.Replied, &i.OptedOut)
+		var asked, rated storage.Time
+		dest = append(dest, &i.Reason, &i.Detail, &i.AskID, &i.SMSID, &i.Rating, &i.Replied, &i.OptedOut, &i.Excluded, &asked, &rated)
 		if err := row.Scan(dest...); err != nil {
 			return i, err
 		}
@@ -227,10 +251,14 @@ func (s *Survey) Items(tx *storage.Tx, day workday.Day) ([]Item, error) {
 			i.ClassName = c.Name
 		}
 		i.SMS = states[i.SMSID]
+		if !rated.IsZero() {
+			i.RatedAfter = rated.Sub(asked.Time)
+		}
 		return i, finish()
 	}, `SELECT `+recordColumns+`, COALESCE(d.reason, ''), COALESCE(d.detail, ''), COALESCE(k.id, ''), COALESCE(k.sms_id, ''), COALESCE(k.rating, 0),
-			k.replied_at IS NOT NULL, COALESCE(k.opted_out, FALSE)
+			k.replied_at IS NOT NULL, COALESCE(k.opted_out, FALSE), x.id IS NOT NULL, k.asked_at, k.rated_at
 		FROM survey_record r LEFT JOIN survey_decision d ON d.record_id = r.id LEFT JOIN survey_ask k ON k.record_id = r.id
+		LEFT JOIN survey_exclusion x ON x.answer_id = k.answer_id AND x.state = 'excluded'
 		WHERE r.id IN (SELECT record_id FROM survey_decision WHERE day = $1 UNION SELECT id FROM survey_record WHERE service_day = $1 AND decided = FALSE)
 		ORDER BY r.service_at, r.id`, day)
 	if err != nil {
@@ -281,6 +309,7 @@ func (m Metric) group(items []Item, by func(Item) (key, name string)) []Row {
 
 func (m Metric) row(key, name string, items []Item) Row {
 	r := Row{Key: key, Name: name, Count: map[Figure]int{}, Not: map[string]int{}}
+	var kept, early, later [5]int
 	for _, i := range items {
 		for _, f := range FunnelFigures {
 			if f.Holds(i) {
@@ -290,26 +319,84 @@ func (m Metric) row(key, name string, items []Item) Row {
 		if Suppressed.Holds(i) {
 			r.Not[i.WhyNot()]++
 		}
-		if i.Rating > 0 {
-			r.Ratings[i.Rating-1]++
-			r.N++
+		if i.Rating == 0 {
+			continue
+		}
+		at := i.Rating - 1
+		r.Ratings[at]++
+		r.N++
+		if i.Excluded {
+			r.Excluded++
+		} else {
+			kept[at]++
+		}
+		if i.RatedAfter <= m.Early {
+			early[at]++
+		} else {
+			later[at]++
 		}
 	}
-	if delivered := r.Count[Delivered]; delivered > 0 {
+	delivered := r.Count[Delivered]
+	if delivered > 0 {
 		r.Coverage = float64(r.N) / float64(delivered)
 	}
 	if r.Small = r.N < m.Small; r.Small {
 		return r
 	}
-	var sum float64
-	for i, n := range r.Ratings {
-		sum += m.Weights[i] * float64(n)
+	r.Raw, r.Official = rate(m.Weights, r.Ratings), rate(m.Weights, kept)
+	for _, w := range m.Beside {
+		other := slices.Clone(m.Weights)
+		other[2] = w
+		r.Beside = append(r.Beside, Rate{w, rate(other, r.Ratings), rate(other, kept)})
 	}
-	r.Raw = sum / float64(r.N)
-	r.Official = r.Raw // nothing is excluded yet: the exclusion by two persons comes with the report
 	r.Interval = Wilson(r.Raw, r.N)
-	r.AtLeast = sum / float64(max(r.Count[Delivered], r.N))
+	// Who has rated was texted, whatever the receipts say.
+	base := max(delivered, r.N)
+	sum := r.Raw * float64(r.N)
+	r.AtLeast, r.AtMost = sum/float64(base), (sum+float64(base-r.N))/float64(base)
+	r.Early, r.Later = m.share(early), m.share(later)
 	return r
+}
+
+// rate is the weighted share of ratings, 0 of none.
+func rate(weights []float64, ratings [5]int) float64 {
+	var sum float64
+	n := 0
+	for i, k := range ratings {
+		sum += weights[i] * float64(k)
+		n += k
+	}
+	if n == 0 {
+		return 0
+	}
+	return sum / float64(n)
+}
+
+func (m Metric) share(ratings [5]int) Share {
+	s := Share{}
+	for _, k := range ratings {
+		s.N += k
+	}
+	if s.N >= m.Small {
+		s.Raw = rate(m.Weights, ratings)
+	}
+	return s
+}
+
+// rank orders rows by the lower end of their intervals, so that a few lucky ratings do not lead; rows of equal ends share
+// a rank, and those with too few ratings have none.
+func (m Metric) rank(rows []Row) {
+	for i := range rows {
+		if rows[i].Small || rows[i].N < m.Rank {
+			continue
+		}
+		rows[i].Rank = 1
+		for _, o := range rows {
+			if o.N >= m.Rank && o.Interval[0] > rows[i].Interval[0] {
+				rows[i].Rank++
+			}
+		}
+	}
 }
 
 // Wilson is the 95 % interval (Wilson's score) around a share p of n.

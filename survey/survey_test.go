@@ -39,14 +39,14 @@ func TestConfigurationIsChecked(t *testing.T) {
 	}
 	for name, c := range map[string]struct{ old, new, want string }{
 		"unknown key":     {"adult: 18", "adult: 18\nadlut: 19", "adlut"},
-		"no version":      {`version: "2026-11-1"`, `version: ""`, "version"},
+		"no version":      {`version: "2026-11-2"`, `version: ""`, "version"},
 		"a link":          {"拒收回T", "详见http://x.cn", "http"},
 		"the name":        {"{unit}{date}{class}服务", "{unit}{date}{name}服务", "{name}"},
 		"no scale":        {"：{scale}", "", "{scale}"},
 		"no such field":   {"{unit}{date}{class}服务", "{unit}{date}{officer}服务", "placeholder"},
 		"two of a name":   {"aliases: [审批,", "aliases: [户政,", "户政"},
 		"no template":     {"template: call, priority: 70", "template: cal, priority: 70", "cal"},
-		"five weights":    {"weights: [1, 1, 0.5, 0, 0]", "weights: [1, 0]", "weights"},
+		"five weights":    {"weights: [1, 1, 1, 0, 0]", "weights: [1, 0]", "weights"},
 		"no such group":   {"sensitive_in_matter: [", "sensitive_in_matter: [nonsense, ", "nonsense"},
 		"window of zero":  {"reply_window: 72h ", "reply_window: 0h ", "reply_window"},
 		"not yaml at all": {"version:", "version", ""},
@@ -184,7 +184,7 @@ func TestFiguresAddUpAndEqualTheirLists(t *testing.T) {
 			}
 		}
 		w := f.Whole
-		want := (float64(w.Ratings[0]) + float64(w.Ratings[1]) + 0.5*float64(w.Ratings[2])) / float64(w.N)
+		want := float64(w.Ratings[0]+w.Ratings[1]+w.Ratings[2]) / float64(w.N)
 		if w.Small || math.Abs(w.Raw-want) > 1e-12 || w.Interval[0] >= w.Raw || w.Interval[1] <= w.Raw || w.AtLeast > w.Raw {
 			t.Errorf("rate %v of %v: %+v", w.Raw, w.Ratings, w)
 		}
@@ -194,10 +194,10 @@ func TestFiguresAddUpAndEqualTheirLists(t *testing.T) {
 func TestPublishedRateComesOutOfOurFormula(t *testing.T) {
 	// Dongguan, February 2019: 6,554 + 731 + 496 replies, published as 88.93 %.
 	m := survey.Standard().Metric
-	if got := (m.Weights[1]*6554 + m.Weights[2]*731 + m.Weights[3]*496) / 7781; math.Abs(got-0.8893) > 0.00005 {
+	if got := (m.Weights[1]*6554 + m.Beside[0]*731 + m.Weights[3]*496) / 7781; math.Abs(got-0.8893) > 0.00005 {
 		t.Errorf("%.4f", got)
 	}
-	if f := m.Formula(); !strings.Contains(f, "0.5×n3") || !strings.Contains(f, m.Version) {
+	if f := m.Formula(); !strings.Contains(f, "1×n3") || !strings.Contains(f, m.Version) {
 		t.Errorf("the formula prints as %s", f)
 	}
 }
