@@ -5,6 +5,17 @@ func (r *reading) bulk() (string, bool) {
 	if _, word, ok := r.find("bulk"); ok {
 		return word, true
 	}
+	if _, word, ok := r.find("bulk.stop"); ok {
+		letters := 0
+		for _, c := range r.text {
+			if isWord(c) {
+				letters++
+			}
+		}
+		if letters > 12 {
+			return word, true
+		}
+	}
 	signed, company := r.signature()
 	if !signed {
 		return "", false

@@ -16,8 +16,6 @@ func (r *reading) decide(quoted bool) Verdict {
 		switch {
 		case quoted:
 			return verdict(Other, 0, "quotation without an own answer")
-		case r.kaomoji():
-			return verdict(Review, 0, "a face made of signs")
 		case damaged && len(r.text) > 1:
 			return verdict(Review, 0, "damaged text")
 		}
@@ -57,9 +55,6 @@ func verdict(label Label, rating int, why string, trace ...string) Verdict {
 }
 
 func isPunctuation(c rune) bool { return c >= 0x2000 && c <= 0x206f || c >= 0x3000 && c <= 0x303f }
-
-// kaomoji recognises T_T and its like, whose letters are not words.
-func (r *reading) kaomoji() bool { return false }
 
 // judge reads words and digits of the text.
 func (r *reading) judge() (words, digits) {

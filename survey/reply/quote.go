@@ -129,8 +129,8 @@ func (l *Lexicon) dropQuotation(text []rune) ([]rune, bool) {
 			to = max(to, s.to)
 		}
 	}
-	// The words of the original that no mark covers: up to the end of its sentence when nothing closes it.
-	for to < len(text) && text[to] != '\n' && text[to] != '」' && text[to] != '"' && !opensAnswer(text, to) {
+	// Words that hang on the last mark belong to the original; a sign or a digit may begin the answer.
+	for to < len(text) && text[to] != '\n' && text[to] != '」' && text[to] != '"' && isWord(text[to]) && !isDigit(text[to]) {
 		to++
 	}
 	for from > 0 && (text[from-1] == '「' || text[from-1] == '"' || text[from-1] == '[' || text[from-1] == ' ') {
@@ -145,11 +145,6 @@ func (l *Lexicon) dropQuotation(text []rune) ([]rune, bool) {
 	out := append([]rune{}, text[:from]...)
 	out = append(out, '\n')
 	return append(out, text[to:]...), true
-}
-
-// opensAnswer reports where, after the last mark of the original, the resident's own answer may begin.
-func opensAnswer(text []rune, i int) bool {
-	return isBoundary(text[i])
 }
 
 // scaleList finds three or more items of the printed scale in a row: "1非常满意 2满意 3基本满意 …".
