@@ -107,7 +107,7 @@ type stepView struct {
 }
 
 func (s *Server) callPage(w http.ResponseWriter, r *http.Request, u *user) {
-	var v callView
+	v := callView{CanPlay: true}
 	err := s.DB.View(r.Context(), func(tx *storage.Tx) (err error) {
 		if v.Call, err = s.Calls.Get(tx, r.PathValue("id")); err != nil {
 			return err
@@ -126,6 +126,7 @@ func (s *Server) callPage(w http.ResponseWriter, r *http.Request, u *user) {
 			}
 			if err == nil {
 				v.Ticket = &t
+				v.CanPlay = !t.Confidential || s.Office.KnowsCitizen(t, ticket.Staff(u.Staff))
 			}
 		}
 		return nil
@@ -138,7 +139,7 @@ func (s *Server) callPage(w http.ResponseWriter, r *http.Request, u *user) {
 		s.fail(w, r, err)
 		return
 	}
-	v.CanPlay = u.Can(org.PlayCalls)
+	v.CanPlay = v.CanPlay && u.Can(org.PlayCalls)
 	if path, ok := s.recordingPath(v.Call); ok {
 		_, err := os.Stat(path)
 		v.HasFile = err == nil
@@ -173,7 +174,10 @@ func (s *Server) recording(w http.ResponseWriter, r *http.Request, u *user) {
 		if err != nil || call.TicketID == "" {
 			return err
 		}
-		_, err = s.Office.See(tx, call.TicketID, ticket.Staff(u.Staff))
+		t, err := s.Office.See(tx, call.TicketID, ticket.Staff(u.Staff))
+		if err == nil && t.Confidential && !s.Office.KnowsCitizen(t, ticket.Staff(u.Staff)) {
+			return storage.ErrNotFound // a voice tells who it is
+		}
 		return err
 	})
 	path, ok := s.recordingPath(call)

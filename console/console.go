@@ -211,7 +211,7 @@ func (s *Server) signInPage(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
 	login, next := r.PostFormValue("login"), r.PostFormValue("next")
-	staff, err := org.SignIn(r.Context(), s.DB, login, r.PostFormValue("password"))
+	staff, err := org.Register{Now: s.Now}.SignIn(r.Context(), s.DB, login, r.PostFormValue("password"))
 	if err != nil {
 		var locked *org.LockedError
 		if !errors.Is(err, org.ErrBadSignIn) && !errors.As(err, &locked) {

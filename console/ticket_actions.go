@@ -94,7 +94,7 @@ var handling = []action{
 		return did(o.Dispatch(tx, c.ticket, ticket.Dispatching{Host: c.in.text("host"), Co: c.in.list("co"), Note: c.in.text("note"), Designated: c.in.on("designated")}, c.by))
 	}},
 
-	{code: "contact", offer: func(v *ticketView) []subject { return v.workable(org.LogContact) },
+	{code: "contact", offer: func(v *ticketView) []subject { return v.contactable() },
 		again: func(v *ticketView, on subject) bool { return !v.leg(on.ID).ContactedAt.IsZero() },
 		fields: func(v *ticketView, _ subject) []field {
 			return []field{

@@ -82,6 +82,22 @@ func (v *ticketView) works(l ticket.Leg) bool {
 		(l.State == ticket.LegSigned || l.State == ticket.LegWorking || l.State == ticket.LegSentBack || l.State == ticket.LegExtReq)
 }
 
+// contactable are the legs for which the reader can note a contact: the own ones, and of a confidential ticket, whose
+// citizen the units do not know, every one that is worked on, for those of the centre who may know.
+func (v *ticketView) contactable() []subject {
+	if v.T.Confidential && v.me.Role.Reach() == org.ReachAll {
+		var out []subject
+		for _, l := range v.Legs {
+			if v.centre(org.LogContact) && v.office.KnowsCitizen(v.T, ticket.Staff(v.me.Staff)) && v.in(ticket.Handling, ticket.Suspended) &&
+				(l.State == ticket.LegSigned || l.State == ticket.LegWorking || l.State == ticket.LegSentBack || l.State == ticket.LegExtReq) {
+				out = append(out, subject{l.ID, l.Role.Label()})
+			}
+		}
+		return out
+	}
+	return v.workable(org.LogContact)
+}
+
 func (v *ticketView) workable(act org.Action) []subject { return v.ownLegs(act, v.works) }
 
 func (v *ticketView) leg(id string) ticket.Leg {
@@ -146,7 +162,9 @@ func (v *ticketView) reviews() bool {
 	if !v.in(ticket.Reviewing) || v.took(handled, called) {
 		return false
 	}
-	if h := v.host(); h == nil || h.Unit != v.me.Unit || v.T.Restricted {
+	h := v.host()
+	leads := h != nil && (h.Unit == v.me.Unit || v.me.Scope.Reach == org.ReachUnit && v.me.Scope.Covers(h.Unit))
+	if !leads || v.T.Restricted {
 		return v.centre(org.ReviewResult)
 	}
 	return v.me.Can(org.ReviewResult)

@@ -131,6 +131,23 @@ func (d *dossier) work(what string, l *Leg, act org.Action) error {
 	return d.separate(handled)
 }
 
+// contacts checks that somebody of the centre who may know the citizen can make the contact for a unit that may not.
+func (d *dossier) contacts(l *Leg) error {
+	if err := d.in("记录联系情况", Handling, Suspended); err != nil {
+		return err
+	}
+	if !l.working() {
+		return refuse("leg_state", "该工单当前为“%s”,不能记录联系情况", l.State.Label())
+	}
+	if err := d.centre(org.LogContact); err != nil {
+		return err
+	}
+	if !d.o.KnowsCitizen(*d.ticket, d.by) {
+		return refuse("confidential", "诉求人要求保密,您的岗位不能联系")
+	}
+	return nil
+}
+
 // ContactNote is a record of a contact with the citizen (联系记录).
 type ContactNote struct {
 	Via     string // "phone", "visit", "sms" …
@@ -139,16 +156,25 @@ type ContactNote struct {
 }
 
 // Contacted records that the unit contacted, or tried to contact, the citizen. Only a contact that reached the citizen
-// stops the clock of 首次联系.
+// stops the clock of 首次联系. Of a confidential ticket the unit does not know the citizen (I7): there the centre makes the
+// contact in its place.
 func (o *Office) Contacted(tx *storage.Tx, legID string, c ContactNote, by Actor) (Ticket, error) {
 	return o.doLeg(tx, legID, by, func(d *dossier, l *Leg) error {
-		if err := d.work("记录联系情况", l, org.LogContact); err != nil {
+		forUnit := d.ticket.Confidential && by.ofCentre()
+		if forUnit {
+			if err := d.contacts(l); err != nil {
+				return err
+			}
+		} else if err := d.work("记录联系情况", l, org.LogContact); err != nil {
 			return err
 		}
 		if c.Via == "" || tryLabels[c.Outcome] == "" {
 			return refuse("contact", "请填写联系方式和联系结果")
 		}
-		if l.Handler = by.String(); l.State == LegSigned {
+		if !forUnit {
+			l.Handler = by.String()
+		}
+		if l.State == LegSigned {
 			l.State = LegWorking
 		}
 		l.Contacts++
@@ -297,7 +323,11 @@ func (d *dossier) review(what string) error {
 	if !d.by.officer() {
 		return refuse("centre", "审核须由审核人办理")
 	}
-	if h := d.host(); h == nil || d.by.Unit != h.Unit || d.ticket.Restricted {
+	leads, err := d.leadsHost()
+	if err != nil {
+		return err
+	}
+	if !leads || d.ticket.Restricted {
 		if err := d.centre(org.ReviewResult); err != nil {
 			return err
 		}
@@ -305,6 +335,16 @@ func (d *dossier) review(what string) error {
 		return noRole()
 	}
 	return d.separate(reviewed)
+}
+
+// leadsHost reports whether the actor is of the host unit or of a unit above it: a station's result is reviewed by its
+// own leader or by the branch.
+func (d *dossier) leadsHost() (bool, error) {
+	h := d.host()
+	if h == nil || !d.by.officer() || d.by.Unit == "" {
+		return false, nil
+	}
+	return d.o.within(d.tx, h.Unit, d.by.Unit)
 }
 
 // Approve accepts the result, and notes the reply that was sent to the citizen (I4): 待审核 → 已答复. The clock of handling

@@ -17,7 +17,6 @@ type pipe struct {
 
 	// The reader's.
 	low, window uint32
-	started     bool
 }
 
 const (

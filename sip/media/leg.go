@@ -119,7 +119,6 @@ type Leg struct {
 	report reports
 	tones  *toneDetector
 	now    Stats // what will be published
-	spoken bool  // the far end was addressed in this talk spurt (marker bit)
 }
 
 func makeLeg(e *Engine, link link, port int, id string) *Leg {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,7 +14,6 @@ type disk struct {
 	*os.File
 	full  atomic.Bool
 	stuck chan struct{} // writes wait for it when not nil
-	mu    sync.Mutex
 }
 
 var errFull = errors.New("no space left")
