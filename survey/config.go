@@ -35,6 +35,8 @@ type Config struct {
 	SensitiveInMatter []string            `yaml:"sensitive_in_matter"`
 	StaffShields      []string            `yaml:"staff_shields"`
 	Metric            Metric              `yaml:"metric"`
+	Reason            Question            `yaml:"reason"`  // asks the dissatisfied why
+	Clarify           Question            `yaml:"clarify"` // asks what an unclear reply means
 	Templates         map[string]string   `yaml:"templates"`
 	Scales            map[int]string      `yaml:"scales"`
 	Classes           []Class             `yaml:"classes"`
@@ -50,6 +52,8 @@ type Class struct {
 	Template string   `yaml:"template"` // key of Config.Templates
 	Scale    int      `yaml:"scale"`    // levels; 5 when 0
 	Priority int      `yaml:"priority"`
+	Sample   float64  `yaml:"sample"`   // share of the records that is asked about, drawn at random; 0 and 1 are all
+	Quota    int      `yaml:"quota"`    // at most so many records of each unit a day, drawn at random; 0 is all
 	Disabled bool     `yaml:"disabled"` // imported, but nobody is asked
 	Exclude  []string `yaml:"exclude"`  // words in the matter that keep a record of this class from being asked about
 }
@@ -172,6 +176,9 @@ func (c *Config) check() error {
 			}
 			seen[key] = cl.Code
 		}
+		if cl.Sample < 0 || cl.Sample > 1 || cl.Quota < 0 || cl.Sample > 0 && cl.Quota > 0 {
+			bad("class %s: sample is a share from 0 to 1, quota a number, and only one of them may be given", cl.Code)
+		}
 		if c.Templates[cl.Template] == "" {
 			bad("class %s: no template %q", cl.Code, cl.Template)
 		}
@@ -181,6 +188,11 @@ func (c *Config) check() error {
 	}
 	if len(c.Classes) == 0 {
 		bad("no classes")
+	}
+	for name, q := range map[string]Question{"reason": c.Reason, "clarify": c.Clarify} {
+		if err := q.check(); err != nil {
+			bad("%s: %w", name, err)
+		}
 	}
 	for name, text := range c.Templates {
 		if err := lint(text); err != nil {
@@ -197,15 +209,21 @@ func lint(text string) error {
 			return fmt.Errorf("lacks %s", must)
 		}
 	}
-	for _, never := range []string{"http", "www.", ".com", ".cn", "￥", "★", "※", "^_^", "{name}", "{matter}", "{phone}", "【", "】"} {
-		if strings.Contains(strings.ToLower(text), never) {
-			return fmt.Errorf("must not hold %s", never)
-		}
-	}
 	rest := text
 	for _, v := range []string{"{unit}", "{date}", "{class}", "{scale}"} {
 		rest = strings.ReplaceAll(rest, v, "")
 	}
+	return never(rest)
+}
+
+// never refuses what may stand in no text; text is without its placeholders.
+func never(text string) error {
+	for _, sign := range []string{"http", "www.", ".com", ".cn", "￥", "★", "※", "^_^", "{name}", "{matter}", "{phone}", "【", "】"} {
+		if strings.Contains(strings.ToLower(text), sign) {
+			return fmt.Errorf("must not hold %s", sign)
+		}
+	}
+	rest := text
 	if strings.ContainsAny(rest, "{}") {
 		return errors.New("holds a placeholder that does not exist")
 	}

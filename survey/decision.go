@@ -1,6 +1,7 @@
 package survey
 
 import (
+	"cmp"
 	"fmt"
 
 	"lianxin/storage"
@@ -21,6 +22,7 @@ const (
 	ShortNumber    Reason = "short_number"    // short and service numbers
 	StaffPhone     Reason = "staff_phone"     // the bureau's own: duty phones, staff
 	Minor          Reason = "minor"           // under age on the day of the service
+	NotSampled     Reason = "not_sampled"     // the class is asked by sample or quota, and this one was not drawn
 	SensitiveCase  Reason = "sensitive"       // the detail names the group
 	SensitiveOther Reason = "sensitive_other" // another record of the same number in this run is sensitive
 	OptedOut       Reason = "opted_out"       //
@@ -31,12 +33,12 @@ const (
 )
 
 // Reasons lists all reasons in that order.
-var Reasons = []Reason{Asked, ClassDisabled, TooOld, NoUnit, BadNumber, FixedLine, ShortNumber, StaffPhone, Minor, SensitiveCase, SensitiveOther,
+var Reasons = []Reason{Asked, ClassDisabled, TooOld, NoUnit, BadNumber, FixedLine, ShortNumber, StaffPhone, Minor, NotSampled, SensitiveCase, SensitiveOther,
 	OptedOut, DoNotDisturb, OtherService, OpenSurvey, AskedRecently}
 
 var reasonLabels = map[Reason]string{
 	Asked: "已询问", ClassDisabled: "该类业务未启用", TooOld: "超过询问时限", NoUnit: "办理单位不明", BadNumber: "号码无效", FixedLine: "固定电话",
-	ShortNumber: "短号码或服务号码", StaffPhone: "本局工作人员或值班电话", Minor: "未成年人", SensitiveCase: "敏感案事件", SensitiveOther: "同一号码当日有敏感案事件",
+	ShortNumber: "短号码或服务号码", StaffPhone: "本局工作人员或值班电话", Minor: "未成年人", NotSampled: "未抽中", SensitiveCase: "敏感案事件", SensitiveOther: "同一号码当日有敏感案事件",
 	OptedOut: "本人已退订", DoNotDisturb: "免打扰名单", OtherService: "同一人当日另一业务已询问", OpenSurvey: "上一次询问尚未结束", AskedRecently: "30日内已询问",
 }
 
@@ -61,6 +63,8 @@ type Decision struct {
 	Detail   string // code that says more: which number error, which sensitive group
 	AskID    string // of Asked
 	Text     string // of Asked: what is texted, with the signature
+
+	Probability float64 // of having been drawn, where it came to that; 1 where everybody is asked
 }
 
 // String is a line for the terminal.
@@ -76,8 +80,8 @@ func (d Decision) String() string {
 func (d Decision) DetailLabel() string { return detailLabels[d.Detail] }
 
 func saveDecision(tx *storage.Tx, day workday.Day, d Decision, version string, at storage.Time) (first bool, err error) {
-	n, err := tx.Exec(`INSERT INTO survey_decision (record_id, day, reason, detail, ask_id, config, decided_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
-		ON CONFLICT (record_id) DO NOTHING`, d.RecordID, day, string(d.Reason), d.Detail, d.AskID, version, at)
+	n, err := tx.Exec(`INSERT INTO survey_decision (record_id, day, reason, detail, ask_id, config, decided_at, probability) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+		ON CONFLICT (record_id) DO NOTHING`, d.RecordID, day, string(d.Reason), d.Detail, d.AskID, version, at, cmp.Or(d.Probability, 1))
 	if err != nil || n == 0 {
 		return false, err
 	}

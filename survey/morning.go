@@ -62,6 +62,9 @@ func (s *Survey) Run(ctx context.Context, day workday.Day, opt RunOptions) (RunR
 	if err := m.load(ctx); err != nil {
 		return res, fmt.Errorf("run the survey of %s: %w", day, err)
 	}
+	if err := m.draw(ctx); err != nil {
+		return res, fmt.Errorf("run the survey of %s: %w", day, err)
+	}
 	// Persons in the order of their hashes; records without a number that can be texted come first, one by one.
 	for after := (mark{}); ; {
 		persons, last, err := m.next(ctx, after)
@@ -86,6 +89,8 @@ type morning struct {
 	opt   RunOptions
 	units map[string]org.Unit
 	res   *RunResult
+
+	samples map[cell]Sample
 }
 
 func (m *morning) load(ctx context.Context) error {
@@ -197,7 +202,13 @@ func (m *morning) person(tx *storage.Tx, records []Record) ([]Decision, error) {
 	sensitive := false
 	for i, r := range records {
 		ds[i] = Decision{RecordID: r.ID, SourceID: r.SourceID, Class: r.Class, Unit: r.Unit, Masked: r.Phone.Masked()}
-		ds[i].Reason, ds[i].Detail = m.byItself(r)
+		ds[i].Reason, ds[i].Detail = m.eligible(r)
+		if cl, _ := m.cfg.Class(r.Class); ds[i].Reason == Asked {
+			var drawn bool
+			if drawn, ds[i].Probability = m.sampled(cl, r); !drawn {
+				ds[i].Reason = NotSampled
+			}
+		}
 		sensitive = sensitive || ds[i].Reason == SensitiveCase
 	}
 	phone := records[0].Phone
@@ -290,8 +301,8 @@ func (m *morning) text(r Record) string {
 	return m.cfg.Text(cl, name, r.ServiceDay)
 }
 
-// byItself decides what a record alone can tell.
-func (m *morning) byItself(r Record) (Reason, string) {
+// eligible decides what a record alone can tell.
+func (m *morning) eligible(r Record) (Reason, string) {
 	cl, known := m.cfg.Class(r.Class)
 	if !known || cl.Disabled {
 		return ClassDisabled, ""
@@ -339,7 +350,7 @@ func (m *morning) minor(r Record) bool {
 // byPerson decides what the number tells.
 func (m *morning) byPerson(tx *storage.Tx, phone contact.Phone, sensitive bool) (Reason, string, error) {
 	if phone.IsZero() {
-		return Asked, "", nil // byItself has refused it
+		return Asked, "", nil // eligible has refused it
 	}
 	if sensitive {
 		return SensitiveOther, "", nil

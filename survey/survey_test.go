@@ -42,7 +42,7 @@ func TestConfigurationIsChecked(t *testing.T) {
 		"no version":      {`version: "2026-11-2"`, `version: ""`, "version"},
 		"a link":          {"拒收回T", "详见http://x.cn", "http"},
 		"the name":        {"{unit}{date}{class}服务", "{unit}{date}{name}服务", "{name}"},
-		"no scale":        {"：{scale}", "", "{scale}"},
+		"no scale":        {"：{scale}。直接", "。直接", "{scale}"},
 		"no such field":   {"{unit}{date}{class}服务", "{unit}{date}{officer}服务", "placeholder"},
 		"two of a name":   {"aliases: [审批,", "aliases: [户政,", "户政"},
 		"no template":     {"template: call, priority: 70", "template: cal, priority: 70", "cal"},
