@@ -21,6 +21,7 @@ const (
 	Correction = "correction" // after a rating, within the correction window: the last valid one counts
 	Late       = "late"       // after the window: laid to the last question, kept apart from the figures
 	Stranger   = "stranger"   // no question to lay it to
+	Because    = "reason"     // the answer to our question for the reason: stands with the ticket, is never rated
 )
 
 // Answer is what a reply meant.
@@ -28,7 +29,7 @@ type Answer struct {
 	ID         string
 	InboundID  string // sms.Inbound, with the words as they came
 	AskID      string // "" of a stranger
-	Place      string // InTime, Correction, Late or Stranger
+	Place      string // InTime, Correction, Late, Stranger or Because
 	ContactID  string
 	ReceivedAt time.Time
 	Label      reply.Label
@@ -74,11 +75,14 @@ type Ask struct {
 // Inbox.Handle. A reply that was read before is left as it is.
 //
 // Danger raises an alert whoever wrote it. An opt-out holds for good and is never confirmed by a text. A 4 or 5 opens a
-// ticket and a call-back. What the reader does not decide goes to a person.
+// ticket and a call-back, and asks for the reason once. What the reader does not decide goes to a person.
 func (s *Survey) Reply(tx *storage.Tx, in sms.Inbound) error {
 	known, err := storage.All(tx, storage.Value[string], `SELECT id FROM survey_answer WHERE inbound_id = $1`, in.ID)
 	if err != nil || len(known) > 0 {
 		return err
+	}
+	if s.canary(in.Phone) {
+		return nil
 	}
 	v := s.read(in.Body)
 	a := Answer{ID: storage.NewID(), InboundID: in.ID, Place: Stranger, ReceivedAt: in.ReceivedAt, Label: v.Label, Rating: v.Rating, Danger: v.Danger,
@@ -91,6 +95,18 @@ func (s *Survey) Reply(tx *storage.Tx, in sms.Inbound) error {
 		a.phoneHash = s.Book.Vault.HashPhone(in.Phone)
 		if ask, a.Place, err = s.match(tx, a.phoneHash, in.ReceivedAt); err != nil {
 			return fmt.Errorf("match a reply: %w", err)
+		}
+	}
+	if ask != nil {
+		because, err := s.asReason(tx, &a, ask, in.Body)
+		if err != nil {
+			return err
+		}
+		if because {
+			a.Place, a.Rating = Because, 0
+			if !a.Danger {
+				a.Review = "" // it is read with the ticket
+			}
 		}
 	}
 	if ask == nil && a.Rating >= 4 {
@@ -115,11 +131,20 @@ func (s *Survey) Reply(tx *storage.Tx, in sms.Inbound) error {
 			return err
 		}
 	}
-	if ask != nil {
+	switch {
+	case ask == nil:
+	case a.Place == Because:
+		if err := s.attach(tx, &a, ask, in.Body); err != nil {
+			return err
+		}
+	default:
 		if err := s.count(tx, &a, ask); err != nil {
 			return err
 		}
 		if err := s.follow(tx, &a, ask, in.Body); err != nil {
+			return err
+		}
+		if err := s.ask2(tx, &a, ask, in); err != nil {
 			return err
 		}
 	}

@@ -37,6 +37,7 @@ type Config struct {
 	Metric            Metric              `yaml:"metric"`
 	Reason            Question            `yaml:"reason"`  // asks the dissatisfied why
 	Clarify           Question            `yaml:"clarify"` // asks what an unclear reply means
+	Watch             Watching            `yaml:"watch"`
 	Templates         map[string]string   `yaml:"templates"`
 	Scales            map[int]string      `yaml:"scales"`
 	Classes           []Class             `yaml:"classes"`
@@ -124,10 +125,24 @@ func ParseConfig(b []byte) (*Config, error) {
 	for _, item := range order.Sensitive {
 		c.order = append(c.order, fmt.Sprint(item.Key))
 	}
+	c.fill()
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("survey configuration %s: %w", c.Version, err)
 	}
 	return c, nil
+}
+
+// fill gives a bureau's own file what it says nothing about.
+func (c *Config) fill() {
+	if c.Watch.Hours == "" {
+		c.Watch = Watching{Hours: "09:00-21:00", Least: 30, Within: 2 * time.Hour, Baseline: 28, Deviations: 4, Canary: c.Watch.Canary, CanaryEvery: 26 * time.Hour}
+	}
+	if c.Metric.Rank == 0 {
+		c.Metric.Rank = max(30, c.Metric.Small)
+	}
+	if c.Metric.Early == 0 {
+		c.Metric.Early = 2 * time.Hour
+	}
 }
 
 func (c *Config) check() error {
@@ -193,6 +208,9 @@ func (c *Config) check() error {
 		if err := q.check(); err != nil {
 			bad("%s: %w", name, err)
 		}
+	}
+	if err := c.Watch.check(); err != nil {
+		bad("watch: %w", err)
 	}
 	for name, text := range c.Templates {
 		if err := lint(text); err != nil {

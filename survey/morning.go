@@ -272,10 +272,10 @@ func (m *morning) store(tx *storage.Tx, records []Record, ds []Decision, best in
 	if err != nil {
 		return nil, fmt.Errorf("ask about record %s: %w", r.ID, err)
 	}
-	if _, err := tx.Exec(`INSERT INTO survey_ask (id, day, key, record_id, class, unit, phone_hash, contact_id, sms_id, state, asked_at, asked_day, closes_at, config)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'open', $10, $11, $12, $13)`,
+	if _, err := tx.Exec(`INSERT INTO survey_ask (id, day, key, record_id, class, unit, phone_hash, contact_id, sms_id, state, asked_at, asked_day, closes_at, config, prefix)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'open', $10, $11, $12, $13, $14)`,
 		d.AskID, m.day, key, r.ID, r.Class, r.Unit, r.phoneHash, who.ID, id, storage.At(now), workday.DayOf(now),
-		storage.At(due.Add(m.cfg.ReplyWindow)), m.cfg.Version); err != nil {
+		storage.At(due.Add(m.cfg.ReplyWindow)), m.cfg.Version, r.Phone.Clear()[:3]); err != nil {
 		return nil, fmt.Errorf("ask about record %s: %w", r.ID, err)
 	}
 	return made, nil
