@@ -77,7 +77,16 @@ var ErrHeader = errors.New("header")
 // with a number that cannot be texted is a record too, for the service was rendered; the morning says why it is not asked
 // about. An error means that reading stopped; lines before it are in.
 func (s *Survey) Import(ctx context.Context, r io.Reader, name string, opt ImportOptions) (Imported, error) {
-	im := &importer{s: s, opt: opt, cfg: s.config(), seen: map[string]string{}, out: Imported{ID: storage.NewID(), Name: name}}
+	rows, encoding, err := openTable(r)
+	if err != nil {
+		return Imported{ID: storage.NewID(), Name: name}, fmt.Errorf("import %s: %w", name, err)
+	}
+	defer rows.Close()
+	return s.importTable(ctx, rows, name, encoding, opt)
+}
+
+func (s *Survey) importTable(ctx context.Context, rows table, name, encoding string, opt ImportOptions) (Imported, error) {
+	im := &importer{s: s, opt: opt, cfg: s.config(), seen: map[string]string{}, out: Imported{ID: storage.NewID(), Name: name, Encoding: encoding}}
 	if opt.By == "" {
 		im.opt.By = "system"
 	}
@@ -89,14 +98,8 @@ func (s *Survey) Import(ctx context.Context, r io.Reader, name string, opt Impor
 		im.class = &cl
 	}
 	if err := im.loadUnits(ctx); err != nil {
-		return im.out, fmt.Errorf("import %s: %w", name, err)
+		return im.out, fmt.Errorf("import %s: %w: %w", name, errStore, err)
 	}
-	rows, encoding, err := openTable(r)
-	if err != nil {
-		return im.out, fmt.Errorf("import %s: %w", name, err)
-	}
-	defer rows.Close()
-	im.out.Encoding = encoding
 	if err := im.run(ctx, rows); err != nil {
 		return im.out, fmt.Errorf("import %s: %w", name, err)
 	}
@@ -163,7 +166,7 @@ func (im *importer) run(ctx context.Context, rows table) error {
 			return err
 		})
 		if err != nil {
-			return err
+			return fmt.Errorf("%w: %w", errStore, err)
 		}
 	}
 	for done := false; !done; {
@@ -307,7 +310,7 @@ func (im *importer) store(ctx context.Context, lines []parsed) error {
 		return err
 	})
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errStore, err)
 	}
 	im.out = count
 	if im.opt.Line != nil {

@@ -1,0 +1,125 @@
+package survey
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"lianxin/schedule"
+	"lianxin/workday"
+)
+
+// View reads records out of a view of a source system, through any driver of database/sql that is linked into the program.
+// It only ever reads.
+type View struct {
+	Survey *Survey
+	Name   string  // in the list of imports
+	DB     *sql.DB // of the source system
+	Query  string  // its columns are named like those of the files; two placeholders: from and to, "2026-11-22 00:00:00", to excluded
+	Class  string  // class of every row, for views without the column 业务类别
+	Days   int     // so many days are read again each time, for what was entered late; 3 when 0
+}
+
+// Job reads at spec (five cron fields, such as "30 7 * * *"), before the morning asks.
+func (v *View) Job(spec string) schedule.Job {
+	return schedule.Job{Name: "survey.view." + v.Name, Spec: spec, Window: 2 * time.Hour, Run: func(ctx context.Context, at time.Time) error {
+		out, err := v.Read(ctx, workday.DayOf(at).Add(-1))
+		if err == nil {
+			v.Survey.log().Info("view of records", "view", v.Name, "lines", out.Lines, "accepted", out.Accepted, "corrected", out.Corrected, "refused", out.Refused)
+		}
+		return err
+	}}
+}
+
+// Read takes in the services of a day and of the days before it. Rows that have come before add nothing.
+func (v *View) Read(ctx context.Context, day workday.Day) (Imported, error) {
+	days := v.Days
+	if days == 0 {
+		days = 3
+	}
+	const layout = "2006-01-02 15:04:05"
+	rows, err := v.DB.QueryContext(ctx, v.Query, day.Add(1-days).Start().Format(layout), day.End().Format(layout))
+	if err != nil {
+		return Imported{}, fmt.Errorf("read the view %s: %w", v.Name, err)
+	}
+	defer rows.Close()
+	types, err := rows.ColumnTypes()
+	if err != nil {
+		return Imported{}, fmt.Errorf("read the view %s: %w", v.Name, err)
+	}
+	out, err := v.Survey.importTable(ctx, &sqlTable{rows: rows, types: types}, v.Name, "SQL", ImportOptions{Class: v.Class, By: "view/" + v.Name})
+	if err != nil {
+		return out, fmt.Errorf("read the view %s: %w", v.Name, err)
+	}
+	return out, nil
+}
+
+// sqlTable is the rows of a query as a table, its first line the names of the columns.
+type sqlTable struct {
+	rows  *sql.Rows
+	types []*sql.ColumnType
+	n     int
+}
+
+func (t *sqlTable) Next() ([]string, int, error) {
+	t.n++
+	cells := make([]string, len(t.types))
+	if t.n == 1 {
+		for i, c := range t.types {
+			cells[i] = c.Name()
+		}
+		return cells, t.n, nil
+	}
+	if !t.rows.Next() {
+		if err := t.rows.Err(); err != nil {
+			return nil, t.n, fmt.Errorf("row %d: %w", t.n-1, err)
+		}
+		return nil, t.n, io.EOF
+	}
+	values, dest := make([]any, len(cells)), make([]any, len(cells))
+	for i := range dest {
+		dest[i] = &values[i]
+	}
+	if err := t.rows.Scan(dest...); err != nil {
+		return nil, t.n, fmt.Errorf("row %d: %w", t.n-1, err)
+	}
+	for i, v := range values {
+		text, err := cellOf(v, t.types[i].DatabaseTypeName())
+		if err != nil {
+			return nil, t.n, errBrokenLine
+		}
+		cells[i] = text
+	}
+	return cells, t.n, nil
+}
+
+func (t *sqlTable) Close() error { return t.rows.Close() }
+
+// cellOf writes a value as a file would have it. A time without a zone is one of the wall clock here.
+func cellOf(v any, typ string) (string, error) {
+	switch v := v.(type) {
+	case nil:
+		return "", nil
+	case string:
+		return v, nil
+	case []byte:
+		return string(v), nil
+	case int64:
+		return strconv.FormatInt(v, 10), nil
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64), nil // a number column with a telephone number keeps its digits
+	case bool:
+		return strconv.FormatBool(v), nil
+	case time.Time:
+		if typ = strings.ToUpper(typ); typ == "TIMESTAMPTZ" || strings.Contains(typ, "OFFSET") || strings.Contains(typ, "TIME ZONE") {
+			return v.Format(time.RFC3339Nano), nil
+		}
+		return v.Format("2006-01-02 15:04:05"), nil
+	}
+	return "", errors.New("no text")
+}
