@@ -29,7 +29,7 @@ unit:
 
 # The rooms where goroutines meet.
 race:
-	$(GO) test -race -short -timeout 10m ./schedule ./desk/... ./sip/... ./sms ./ivr
+	$(GO) test -race -short -timeout 10m ./schedule ./desk/... ./sip/... ./sms/...
 
 ## demo: one whole day on real sockets, in the terminal
 demo: build

@@ -11,6 +11,9 @@ want=(
 	"chromium:chromium"
 	"sox:sox"
 	"espeak-ng:espeak-ng"
+	"bearerbox:kannel"
+	"/usr/lib/kannel/test/fakesmsc:kannel-extras"
+	"tshark:tshark"
 	"node:nodejs"
 	"npm:npm"
 	"/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc:fonts-noto-cjk"
@@ -49,4 +52,5 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 dir=$(dirname "$0")
-[ ! -x "$dir/npm-tools.sh" ] || "$dir/npm-tools.sh"
+"$dir/npm-tools.sh"
+"$dir/smpp.sh"

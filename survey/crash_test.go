@@ -115,7 +115,7 @@ func TestMorningSurvivesKill9(t *testing.T) {
 
 func killMornings(t *testing.T, dsn string) {
 	const (
-		persons = 240
+		persons = 420
 		kills   = 12
 	)
 	dir := t.TempDir()

@@ -28,7 +28,6 @@ import (
 	"lianxin/sip/media"
 	"lianxin/sms"
 	"lianxin/sms/sim"
-	"lianxin/sms/twilio"
 	"lianxin/speech"
 	"lianxin/storage"
 	"lianxin/survey"
@@ -61,6 +60,7 @@ type centre struct {
 
 	sim      *sim.Carrier // nil with a real carrier
 	webhooks map[string]http.Handler
+	links    []func(context.Context) error // of carriers that hold a connection
 
 	engine  *media.Engine
 	phones  *sip.Server
@@ -125,25 +125,8 @@ func (c *centre) wireRooms(ctx context.Context) error {
 		_, _, err := c.inbox.Receive(ctx, in)
 		return err
 	}
-	switch c.cfg.Carrier {
-	case "twilio":
-		token, second, _ := strings.Cut(c.cfg.TwilioToken, ",")
-		account := twilio.Config{AccountSID: c.cfg.TwilioAccount, AuthToken: token, SecondToken: second, BaseURL: c.cfg.TwilioURL, PublicURL: c.cfg.PublicURL}
-		if strings.HasPrefix(c.cfg.TwilioFrom, "MG") {
-			account.MessagingServiceSID = c.cfg.TwilioFrom
-		} else {
-			account.From = c.cfg.TwilioFrom
-		}
-		carrier, err := twilio.New(account)
-		if err != nil {
-			return err
-		}
-		hooks := &twilio.Webhooks{Carrier: carrier, Receipts: receipts, Replies: replies, Log: c.log}
-		c.webhooks["POST "+twilio.StatusPath], c.webhooks["POST "+twilio.InboundPath] = hooks.Status(), hooks.Inbound()
-		c.outbox.Carriers = []sms.Carrier{carrier}
-	default:
-		c.sim = &sim.Carrier{DB: c.db, Vault: vault, Log: c.log, Receipts: receipts, Replies: replies}
-		c.outbox.Carriers = []sms.Carrier{c.sim}
+	if err := c.wireCarriers(vault, receipts, replies); err != nil {
+		return err
 	}
 
 	c.schedule = schedule.New(c.db, workday.Zone, c.log)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -40,11 +41,11 @@ type Config struct {
 	Drain     time.Duration `name:"drain" help:"How long calls may go on after the program was told to stop." default:"10s" env:"LIANXIN_DRAIN"`
 	Sample    bool          `name:"sample" help:"Load the sample city when the database is empty." default:"true" negatable:"" env:"LIANXIN_SAMPLE"`
 
-	SurveyAt  string  `name:"survey-at" help:"When yesterday's users are asked: five cron fields, Asia/Shanghai." default:"30 9 * * *" env:"LIANXIN_SURVEY_AT"`
-	Window    string  `name:"sms-window" help:"When texts may be sent, Asia/Shanghai." default:"09:00-20:00" env:"LIANXIN_SMS_WINDOW"`
-	Carrier   string  `name:"sms-carrier" help:"Carrier of texts: sim (the simulated handset) or twilio." enum:"sim,twilio" default:"sim" env:"LIANXIN_SMS_CARRIER"`
-	SMSRate   float64 `name:"sms-rate" help:"Texts a second at most." default:"20" env:"LIANXIN_SMS_RATE"`
-	Signature string  `name:"sms-signature" help:"Signature put before every text." default:"本溪公安" env:"LIANXIN_SMS_SIGNATURE"`
+	SurveyAt  string   `name:"survey-at" help:"When yesterday's users are asked: five cron fields, Asia/Shanghai." default:"30 9 * * *" env:"LIANXIN_SURVEY_AT"`
+	Window    string   `name:"sms-window" help:"When texts may be sent, Asia/Shanghai." default:"09:00-20:00" env:"LIANXIN_SMS_WINDOW"`
+	Carriers  []string `name:"sms-carrier" help:"Carriers of texts in order of preference: sim (the simulated handset), twilio, kannel, cmpp, aliyun, tencent. What the first surely did not take goes to the next. Accounts stand in the configuration file." enum:"sim,twilio,kannel,cmpp,aliyun,tencent" default:"sim" env:"LIANXIN_SMS_CARRIER"`
+	SMSRate   float64  `name:"sms-rate" help:"Texts a second at most." default:"20" env:"LIANXIN_SMS_RATE"`
+	Signature string   `name:"sms-signature" help:"Signature put before every text." default:"本溪公安" env:"LIANXIN_SMS_SIGNATURE"`
 
 	TwilioURL     string `name:"twilio-url" help:"Base URL of the Twilio-compatible service." default:"https://api.twilio.com" env:"LIANXIN_TWILIO_URL"`
 	TwilioAccount string `name:"twilio-account" help:"Account SID." env:"LIANXIN_TWILIO_ACCOUNT"`
@@ -57,7 +58,8 @@ type Config struct {
 	LogLevel  string `name:"log-level" help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"LIANXIN_LOG_LEVEL"`
 	LogFormat string `name:"log-format" help:"auto, text or json; auto is text on a terminal." enum:"auto,text,json" default:"auto" env:"LIANXIN_LOG_FORMAT"`
 
-	Secrets `kong:"-"`
+	Secrets         `kong:"-"`
+	CarrierSettings carrierSettings `kong:"-" yaml:"carriers"`
 }
 
 // Secrets come from the environment or from the configuration file, never from a flag. Each variable may also be given
@@ -136,7 +138,7 @@ func (c *Config) check() error {
 			return fmt.Errorf("--trunk %q is no IP address or network", t)
 		}
 	}
-	if c.Carrier == "twilio" {
+	if slices.Contains(c.Carriers, "twilio") {
 		for name, v := range map[string]string{"--twilio-account": c.TwilioAccount, "--twilio-from": c.TwilioFrom, "LIANXIN_TWILIO_TOKEN": c.TwilioToken, "--public-url": c.PublicURL} {
 			if v == "" {
 				return fmt.Errorf("--sms-carrier twilio needs %s", name)

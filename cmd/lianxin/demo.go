@@ -49,7 +49,7 @@ func (d *demoCmd) Run(ctx context.Context, m *Main, cfg *Config) error {
 	own := *cfg
 	own.Data, own.HTTP, own.SIP, own.Database = dir, "127.0.0.1:0", "127.0.0.1:0", ""
 	own.RTPPorts = PortRange{Low: 26000, High: 26399}
-	own.Window, own.Carrier, own.Drain = "00:00-24:00", "sim", 0
+	own.Window, own.Carriers, own.Drain = "00:00-24:00", []string{"sim"}, 0
 	own.Sample, own.SamplePassword, own.WrapUp = true, "", time.Second
 	own.SurveyAt = "0 4 1 1 *" // by hand below, so that the day can be played at any hour
 

@@ -82,7 +82,7 @@ func (c *centre) smsHealth(ctx context.Context) console.Part {
 		return p
 	}
 	p.OK = len(h.Trouble) < len(c.outbox.Carriers)
-	p.Detail = fmt.Sprintf("%s: %d due, oldest %s, %d of unknown outcome, %d replies unread", c.cfg.Carrier, h.Due, h.Oldest.Round(time.Second), h.Stuck, h.Unread)
+	p.Detail = fmt.Sprintf("%s: %d due, oldest %s, %d of unknown outcome, %d replies unread", strings.Join(c.cfg.Carriers, ", "), h.Due, h.Oldest.Round(time.Second), h.Stuck, h.Unread)
 	for carrier, why := range h.Trouble {
 		p.Detail += "; " + carrier + " is left alone: " + why
 	}

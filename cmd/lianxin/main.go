@@ -84,6 +84,9 @@ func (m *Main) Run(ctx context.Context, args []string) (status int) {
 		err = cli.Config.Secrets.load(cli.File)
 	}
 	if err == nil {
+		cli.Config.CarrierSettings, err = readCarriers(cli.File)
+	}
+	if err == nil {
 		err = cli.Config.check()
 	}
 	if err != nil {

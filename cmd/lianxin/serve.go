@@ -80,6 +80,9 @@ func (c *centre) run(ctx context.Context, web net.Listener, ready func(*centre, 
 	if c.sim != nil {
 		group.Go(func() error { return c.sim.Run(work) })
 	}
+	for _, link := range c.links {
+		group.Go(func() error { return link(work) })
+	}
 	group.Go(func() error { return c.schedule.Run(work) })
 	group.Go(func() error { return c.sweep(work) })
 	group.Go(func() error {

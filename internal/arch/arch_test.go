@@ -29,7 +29,10 @@ var rooms = []string{
 	"desk",
 	"survey/reply",
 	"survey",
-	"ivr/prompts", // the words of the hotline: spoken forms, recordings and knowledge know nothing of calls
+	"ivr/prompts", // the words of the hotline: recordings, knowledge and spoken forms know nothing of calls
+	"ivr/kb",
+	"ivr/say",
+	"ivr/prompts/make",
 	"ivr",
 	"console",
 	"city",
@@ -43,7 +46,6 @@ var forbidden = map[string]string{
 	"github.com/emiago/diago":      "dialogs and media are ours",
 	"github.com/stretchr/testify":  "standard testing and go-cmp",
 	"github.com/sirupsen/logrus":   "log/slog",
-	"math/rand":                    "math/rand/v2, or crypto/rand where it matters",
 }
 
 type pkg struct {
