@@ -40,7 +40,6 @@ type Outbox struct {
 
 	once   sync.Once
 	wake   chan struct{}
-	mu     sync.Mutex
 	lines  map[string]*line
 	all    *rate.Limiter
 	stores *Group

@@ -144,6 +144,8 @@ func (h *house) onHandset(i int) int {
 }
 
 func each(t *testing.T, fn func(t *testing.T, h *house)) {
+	t.Helper()
+	t.Parallel() // each on its own database; making one is mostly waiting
 	storagetest.Each(t, func(t *testing.T, db *storage.DB) { fn(t, newHouse(t, db)) })
 }
 

@@ -36,6 +36,7 @@ func TestDays(t *testing.T) {
 	}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			t.Parallel()
 			storagetest.Each(t, func(t *testing.T, db *storage.DB) { playDay(t, db, file) })
 		})
 	}
