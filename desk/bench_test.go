@@ -13,12 +13,12 @@ func BenchmarkMatch(b *testing.B) {
 	for i := range 500 {
 		e := fmt.Sprint(8000 + i)
 		f.put(Operator{Extension: e, AutoReady: true}, now)
-		_ = f.register(e, true, now)
+		_ = f.register("", e, true, now)
 	}
 	var last *offer
 	f.offered = func(o *offer) { last = o }
 	n := 0
-	join := func() { n++; _ = f.wait(Caller{CallID: fmt.Sprint(n)}, now) }
+	join := func() { n++; _ = f.wait("", Caller{CallID: fmt.Sprint(n)}, now) }
 	for range 10_500 {
 		join()
 	}

@@ -129,24 +129,22 @@ func (f *floor) place(w *caller) Place {
 	return p
 }
 
-// sweep compares the floor with reality and repairs.
-func (f *floor) sweep(r Reality, now time.Time) []Repair {
+// sweep compares the floor with reality at one node, its calls and its registrar, and repairs.
+func (f *floor) sweep(node string, r Reality, now time.Time) []Repair {
 	var done []Repair
 	old := func(t time.Time) bool { return now.Sub(t) >= f.opt.Grace }
 	fixed := func(k, ext, call, what string) {
-		done = append(done, Repair{Kind: k, Extension: ext, CallID: call, What: what})
-		f.n.Repaired++
-		f.event(Event{At: now, Kind: BoardRepaired, Extension: ext, CallID: call, Reason: what})
+		done = append(done, f.repaired(k, ext, call, what, now))
 	}
 	if r.Live != nil {
 		for _, w := range slices.Clone(f.queue) {
-			if old(w.joined) && !r.Live(w.CallID) {
+			if w.node == node && old(w.joined) && !r.Live(w.CallID) {
 				fixed("waiting", "", w.CallID, "a caller whose call is gone was still waiting")
 				f.leave(w.CallID, "repaired", now)
 			}
 		}
 		for _, o := range f.talksByID() {
-			if old(o.answered) && !r.Live(o.caller.CallID) {
+			if o.caller.node == node && old(o.answered) && !r.Live(o.caller.CallID) {
 				fixed("talking", o.seat.Extension, o.caller.CallID, "an operator was talking to a call that is gone")
 				f.done(o.id, now)
 			}
@@ -157,13 +155,20 @@ func (f *floor) sweep(r Reality, now time.Time) []Repair {
 			fixed("ringing", s.Extension, "", "an operator was reserved without an offer")
 			f.rest(s, now, true)
 		}
-		if r.Registered != nil && s.idle() && old(s.since) && r.Registered(s.Extension) != s.registered {
+		if r.Registered != nil && s.idle() && old(s.since) && r.Registered(s.Extension) != s.at(node) {
 			fixed("registration", s.Extension, "", "the board and the registrar disagreed about a phone")
-			_ = f.register(s.Extension, !s.registered, now)
+			_ = f.register(node, s.Extension, !s.at(node), now)
 		}
 	}
 	f.match(now)
 	return done
+}
+
+// repaired counts one repair and tells of it.
+func (f *floor) repaired(kind, ext, call, what string, now time.Time) Repair {
+	f.n.Repaired++
+	f.event(Event{At: now, Kind: BoardRepaired, Extension: ext, CallID: call, Reason: what})
+	return Repair{Kind: kind, Extension: ext, CallID: call, What: what}
 }
 
 func (f *floor) talksByID() []*offer {

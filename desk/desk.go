@@ -29,6 +29,9 @@ var (
 	ErrUnknown = errors.New("desk: no such operator")
 	// ErrNoPhone is returned by Set(Ready) while no phone is registered for the extension.
 	ErrNoPhone = errors.New("desk: operator has no registered phone")
+	// ErrDown is returned by a board that several nodes share while its store cannot be reached. What was asked for
+	// has not happened, or will be undone when the store is back.
+	ErrDown = errors.New("desk: the shared board cannot be reached")
 	// ErrState is returned by Set for a state that a person cannot choose (Ringing, Talking, WrapUp).
 	ErrState = errors.New("desk: state cannot be chosen")
 )
@@ -172,16 +175,16 @@ type Board interface {
 
 // Options of a board. The zero value is usable.
 type Options struct {
-	Strategy   Strategy      // default LongestIdle
-	Ring       time.Duration // how long an offer may ring; default 20 s
-	Grace      time.Duration // how long after a deadline the board waits for a report, and how old a difference must be for Sweep; default 3 s
-	WrapUp     time.Duration // 话后 time; default 15 s, negative none
-	Misses     int           // no-answers in a row after which an operator is set aside; default 3, negative never
-	AsideFor   time.Duration // how long set aside; default 10 min, negative until the operator chooses Ready
-	Retry      time.Duration // pause of an operator after a failed offer; default 5 s, negative none
-	MaxWaiting int           // length limit of the queue; 0 is no limit
-	Handle     time.Duration // first guess of talk plus wrap-up, for the expected wait; default 3 min
-	Now        func() time.Time
+	Strategy   Strategy         // default LongestIdle
+	Ring       time.Duration    // how long an offer may ring; default 20 s
+	Grace      time.Duration    // how long after a deadline the board waits for a report, and how old a difference must be for Sweep; default 3 s
+	WrapUp     time.Duration    // 话后 time; default 15 s, negative none
+	Misses     int              // no-answers in a row after which an operator is set aside; default 3, negative never
+	AsideFor   time.Duration    // how long set aside; default 10 min, negative until the operator chooses Ready
+	Retry      time.Duration    // pause of an operator after a failed offer; default 5 s, negative none
+	MaxWaiting int              // length limit of the queue; 0 is no limit
+	Handle     time.Duration    // first guess of talk plus wrap-up, for the expected wait; default 3 min
+	Now        func() time.Time `json:"-"` // memory only: a shared board goes by the clock of its store
 }
 
 func (o Options) withDefaults() Options {

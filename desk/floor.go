@@ -34,8 +34,9 @@ type floor struct {
 
 type seat struct {
 	Operator
-	registered bool
-	wish       State // what the operator chose; the state when no call is in hand and the phone is there
+	registered bool     // homes is not empty
+	homes      []string // nodes where the phone is registered, the latest last
+	wish       State    // what the operator chose; the state when no call is in hand and the phone is there
 	wishReason string
 	state      State
 	reason     string
@@ -53,6 +54,7 @@ type seat struct {
 
 type caller struct {
 	Caller
+	node    string // where the call is
 	seq     uint64
 	joined  time.Time
 	offers  []*offer
@@ -117,12 +119,20 @@ func (f *floor) drop(s *seat, now time.Time) {
 // idle is true while no call is in hand.
 func (s *seat) idle() bool { return s.state != Ringing && s.state != Talking && s.state != WrapUp }
 
-func (f *floor) register(ext string, up bool, now time.Time) error {
+// register says that the phone came or went at one node. It is there as long as it is registered at any.
+func (f *floor) register(node, ext string, up bool, now time.Time) error {
 	s := f.seats[ext]
 	if s == nil {
 		return ErrUnknown
 	}
-	if s.registered == up {
+	switch {
+	case s.at(node) == up:
+	case up:
+		s.homes = append(s.homes, node)
+	default:
+		s.homes = slices.DeleteFunc(s.homes, func(n string) bool { return n == node })
+	}
+	if up = len(s.homes) > 0; s.registered == up {
 		return nil
 	}
 	s.registered = up
@@ -141,6 +151,9 @@ func (f *floor) register(ext string, up bool, now time.Time) error {
 	}
 	return nil
 }
+
+// at is true when the phone is registered at the node.
+func (s *seat) at(node string) bool { return slices.Contains(s.homes, node) }
 
 func (f *floor) set(ext string, st State, reason string, now time.Time) error {
 	s := f.seats[ext]
@@ -204,26 +217,30 @@ func (f *floor) tellSeat(s *seat, now time.Time) {
 
 // Callers.
 
-func (f *floor) wait(c Caller, now time.Time) error {
+func (f *floor) wait(node string, c Caller, now time.Time) error {
 	if f.calls[c.CallID] != nil {
 		return ErrWaiting
 	}
 	if f.opt.MaxWaiting > 0 && len(f.queue) >= f.opt.MaxWaiting {
 		return ErrFull
 	}
+	f.enqueue(node, c, now)
+	f.match(now)
+	return nil
+}
+
+func (f *floor) enqueue(node string, c Caller, now time.Time) {
 	if c.Since.IsZero() || c.Since.After(now) {
 		c.Since = now
 	}
 	f.seq++
-	w := &caller{Caller: c, seq: f.seq, joined: now, waiting: true}
+	w := &caller{Caller: c, node: node, seq: f.seq, joined: now, waiting: true}
 	i, _ := slices.BinarySearchFunc(f.queue, w, before)
 	f.queue = slices.Insert(f.queue, i, w)
 	f.calls[c.CallID] = w
 	f.n.Joined++
 	f.event(Event{At: now, Kind: CallerJoined, CallID: c.CallID})
 	f.moved()
-	f.match(now)
-	return nil
 }
 
 // before orders the queue: priority, then place, then arrival.

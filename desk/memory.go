@@ -52,7 +52,7 @@ func NewMemory(opt Options) *Memory {
 		waiters: map[string]*Waiter{}, offers: map[string]*Offer{}, subs: map[*subscriber]struct{}{},
 	}
 	m.f.offered = func(o *offer) {
-		h := newOffer(m, o.id, o.caller.CallID, o.op, o.deadline)
+		h := newOffer(m, o)
 		m.offers[o.id] = h
 		if w := m.waiters[o.caller.CallID]; w != nil {
 			w.push(h)
@@ -66,7 +66,7 @@ func NewMemory(opt Options) *Memory {
 	}
 	m.f.parted = func(callID, _ string) {
 		if w := m.waiters[callID]; w != nil {
-			w.finish()
+			w.finish(nil)
 			delete(m.waiters, callID)
 		}
 	}
@@ -102,7 +102,7 @@ func (m *Memory) run() {
 			_ = m.guard(func(now time.Time) error { m.f.tick(now); return nil })
 		case <-m.quit:
 			for _, w := range m.waiters {
-				w.finish()
+				w.finish(nil)
 			}
 			for _, o := range m.offers {
 				o.settled(Cancelled)
@@ -178,7 +178,7 @@ func (m *Memory) Remove(ctx context.Context, extension string) error {
 
 // Registered implements Board.
 func (m *Memory) Registered(ctx context.Context, extension string, up bool) error {
-	return m.do(ctx, func(now time.Time) error { return m.f.register(extension, up, now) })
+	return m.do(ctx, func(now time.Time) error { return m.f.register("", extension, up, now) })
 }
 
 // Set implements Board.
@@ -194,7 +194,7 @@ func (m *Memory) Wait(ctx context.Context, c Caller) (*Waiter, error) {
 			return ErrWaiting
 		}
 		m.waiters[c.CallID] = w
-		if err := m.f.wait(c, now); err != nil {
+		if err := m.f.wait("", c, now); err != nil {
 			delete(m.waiters, c.CallID)
 			return err
 		}
@@ -278,7 +278,7 @@ func (m *Memory) Sweep(ctx context.Context, r Reality) (done []Repair, err error
 			return live || !asked
 		}
 	}
-	err = m.do(ctx, func(now time.Time) error { done = m.f.sweep(seen, now); return nil })
+	err = m.do(ctx, func(now time.Time) error { done = m.f.sweep("", seen, now); return nil })
 	return done, err
 }
 

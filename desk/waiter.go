@@ -2,6 +2,8 @@ package desk
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -26,6 +28,7 @@ type Waiter struct {
 	offers []*Offer
 	wake   chan struct{}
 	isOver bool
+	why    error // what Next returns then
 }
 
 func newWaiter(b backend, c Caller) *Waiter {
@@ -34,7 +37,7 @@ func newWaiter(b backend, c Caller) *Waiter {
 
 // Next blocks until an operator is reserved for this caller and returns the offer. Under RingAll it returns one offer
 // after the other while the first are still ringing. Errors: ErrLeft once the caller is out of the queue (answered or
-// left), or the error of ctx.
+// left), together with ErrDown when a shared board could not be reached any more; or the error of ctx.
 func (w *Waiter) Next(ctx context.Context) (*Offer, error) {
 	for {
 		w.mu.Lock()
@@ -46,10 +49,10 @@ func (w *Waiter) Next(ctx context.Context) (*Offer, error) {
 				return o, nil
 			}
 		}
-		isOver := w.isOver
+		isOver, why := w.isOver, w.why
 		w.mu.Unlock()
 		if isOver {
-			return nil, ErrLeft
+			return nil, why
 		}
 		select {
 		case <-w.wake:
@@ -93,11 +96,15 @@ func (w *Waiter) pulse() {
 	}
 }
 
-func (w *Waiter) finish() {
+// finish ends the wait. A cause is told with ErrLeft.
+func (w *Waiter) finish(cause error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.isOver {
-		w.isOver = true
+		w.isOver, w.why = true, ErrLeft
+		if cause != nil {
+			w.why = fmt.Errorf("%w: %w", ErrLeft, cause)
+		}
 		close(w.over)
 	}
 }
@@ -108,6 +115,7 @@ type Offer struct {
 	CallID   string
 	Operator Operator
 	Deadline time.Time
+	Node     string // where the operator's phone is registered; empty on a board of one node
 
 	b       backend
 	mu      sync.Mutex
@@ -115,8 +123,14 @@ type Offer struct {
 	gone    chan struct{}
 }
 
-func newOffer(b backend, id, callID string, op Operator, deadline time.Time) *Offer {
-	return &Offer{ID: id, CallID: callID, Operator: op, Deadline: deadline, b: b, gone: make(chan struct{})}
+func newOffer(b backend, o *offer) *Offer {
+	h := &Offer{ID: o.id, CallID: o.caller.CallID, Operator: o.op, Deadline: o.deadline, b: b, gone: make(chan struct{})}
+	if homes := o.seat.homes; slices.Contains(homes, o.caller.node) {
+		h.Node = o.caller.node
+	} else if len(homes) > 0 {
+		h.Node = homes[len(homes)-1]
+	}
+	return h
 }
 
 // Gone is closed when the offer has its outcome, whoever decided it. Whoever rings the phone stops then, unless the

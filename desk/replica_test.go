@@ -1,0 +1,146 @@
+package desk
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+// Every node must come to the same board from the same orders, whether it was there from the beginning or read the
+// board, written down, at any point on the way.
+func TestTheSameOrdersMakeTheSameBoard(t *testing.T) {
+	copyOf := func(t *rapid.T, p *replica) *replica {
+		data, err := p.save()
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := newReplica(Options{}.withDefaults(), "")
+		if err := q.load(p.at, data); err != nil {
+			t.Fatal(err)
+		}
+		return q
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		strategy := rapid.SampledFrom([]Strategy{LongestIdle, FewestCalls, RoundRobin, Linear, RingAll}).Draw(t, "strategy")
+		opt := Options{Strategy: strategy, Ring: 4 * time.Second, WrapUp: 2 * time.Second, Retry: time.Second, Misses: 2, AsideFor: 5 * time.Second, Grace: time.Second}.withDefaults()
+		one, other := newReplica(opt, "t-"), newReplica(opt, "t-")
+		nodes := []string{"n1", "n2", "n3"}
+		exts := []string{"8001", "8002", "8003"}
+		calls := []string{"c1", "c2", "c3", "c4"}
+		pick := func(of []string) string { return rapid.SampledFrom(of).Draw(t, "which") }
+		offers := func() []string {
+			ids := []string{"none"}
+			for _, w := range one.f.callsBySeq() {
+				for _, o := range w.offers {
+					ids = append(ids, o.id)
+				}
+			}
+			return ids
+		}
+		at := int64(1_800_000_000_000_000)
+		for range rapid.IntRange(1, 80).Draw(t, "orders") {
+			at += int64(rapid.SampledFrom([]int{1, 1000, 300_000, 3_000_000}).Draw(t, "later"))
+			o := &order{Node: pick(nodes)}
+			switch o.Kind = orderKind(rapid.SampledFrom([]string{"join", "join", "quit", "beat", "put", "put", "remove", "phone", "phone", "phone", "set", "wait", "wait", "wait", "leave", "gone", "settle", "settle", "settle", "done", "sweep", "?"}).Draw(t, "kind")); o.Kind {
+			case orderJoin:
+				o.Truth = &truth{Name: o.Node, Lease: 6 * time.Second, Opt: opt}
+				if rapid.Bool().Draw(t, "holding") {
+					o.Truth.Phones = []string{pick(exts)}
+					o.Truth.Waiting = []Caller{{CallID: pick(calls)}}
+					o.Truth.Open = []string{pick(offers())}
+					o.Truth.Talks = []talkTruth{{Offer: "t" + o.Node, Seat: pick(exts), Caller: Caller{CallID: pick(calls)}, Answered: orderTime(at - 5)}}
+				}
+			case orderPut:
+				o.Op = &Operator{Extension: pick(exts), AutoReady: true, Rank: rapid.IntRange(0, 2).Draw(t, "rank")}
+			case orderRemove:
+				o.Ext = pick(exts)
+			case orderPhone:
+				o.Ext, o.Up = pick(exts), rapid.IntRange(0, 3).Draw(t, "up") > 0
+			case orderSet:
+				o.Ext, o.State = pick(exts), State(pick([]string{"ready", "break", "away", "offline"}))
+			case orderWait:
+				o.Caller = &Caller{CallID: pick(calls), Priority: rapid.IntRange(0, 1).Draw(t, "priority"), Prefer: pick(exts)}
+			case orderLeave, orderGone:
+				o.Call = pick(calls)
+			case orderSettle:
+				o.Offer, o.Outcome = pick(offers()), Outcome(pick([]string{"answered", "answered", "noanswer", "declined"}))
+			case orderDone:
+				o.Offer = pick(offers())
+			case orderSweep:
+				o.Dead, o.Phones = []string{pick(calls)}, map[string]bool{pick(exts): rapid.Bool().Draw(t, "there")}
+			}
+			line, err := json.Marshal(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var here, there order
+			if json.Unmarshal(line, &here) != nil || json.Unmarshal(line, &there) != nil {
+				t.Fatal("an order cannot be read")
+			}
+			ra, ea := one.apply(at, &here)
+			rb, eb := other.apply(at, &there)
+			if d := cmp.Diff(ra, rb); d != "" || fmt.Sprint(ea) != fmt.Sprint(eb) {
+				t.Fatalf("%s answered %v %v and %v %v", line, ra, ea, rb, eb)
+			}
+			if ea != nil && len(ea.Error()) > 12 && ea.Error()[:12] == "desk: panic " {
+				t.Fatalf("%s: %v", line, ea)
+			}
+			if !one.due.IsZero() && !one.due.After(orderTime(at)) {
+				t.Fatalf("after %s the next tick would never come", line)
+			}
+			a, errA := one.save()
+			b, errB := other.save()
+			if errA != nil || errB != nil {
+				t.Fatal(errA, errB)
+			}
+			if d := cmp.Diff(string(a), string(b)); d != "" {
+				t.Fatalf("after %s\n%s", line, d)
+			}
+			if !one.due.Equal(other.due) {
+				t.Fatalf("after %s one is due %v and the other %v", line, one.due, other.due)
+			}
+			ringing := map[string]bool{}
+			for _, x := range one.f.open {
+				if ringing[x.seat.Extension] || x.seat.offer != x || x.seat.state != Ringing {
+					t.Fatalf("after %s %s has two offers", line, x.seat.Extension)
+				}
+				ringing[x.seat.Extension] = true
+			}
+			if rapid.IntRange(0, 4).Draw(t, "late") == 0 {
+				other = copyOf(t, other)
+			}
+		}
+	})
+}
+
+func TestADifferingPictureIsNoticed(t *testing.T) {
+	a, b := newReplica(Options{}.withDefaults(), "t-"), newReplica(Options{}.withDefaults(), "t-")
+	for _, p := range []*replica{a, b} {
+		_, _ = p.apply(1000, &order{Kind: orderJoin, Node: "n", Truth: &truth{Lease: time.Hour}})
+		_, _ = p.apply(2000, &order{Kind: orderPut, Node: "n", Op: &Operator{Extension: "8001"}})
+	}
+	sum := func(p *replica) checksum {
+		data, err := p.save()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.summed(data)
+	}
+	if c := sum(a); !b.agrees(c) {
+		t.Fatal("a node that has not come so far disagrees")
+	}
+	sum(b)
+	if !b.agrees(a.sums[0]) {
+		t.Fatal("the same board has two sums")
+	}
+	b.at, b.f.seats["8001"].taken = 3000, 7 // as if a bit had flipped
+	a.at = 3000
+	sum(b)
+	if b.agrees(sum(a)) {
+		t.Fatal("a wrong board went unnoticed")
+	}
+}
