@@ -70,7 +70,7 @@ type Info struct {
 	Trunk     string // the trunk by which the call came or went, "" if none
 	User      string // the registered user at the far end, proven by digest or by the flow of a proven registration; "" if none
 	CallID    string // SIP Call-ID
-	Transport string // "UDP", "TCP"
+	Transport string // "UDP", "TCP", "TLS"
 	Remote    netip.AddrPort
 	Started   time.Time // first INVITE
 	Answered  time.Time // 200 sent or received; zero until then

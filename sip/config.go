@@ -11,8 +11,12 @@ import (
 
 // Config says how a Server behaves. Listen is needed; everything else has a sensible zero.
 type Config struct {
-	// Listen names the sockets: "udp://0.0.0.0:5060", "tcp://[::]:5060". A wildcard address covers its own family only.
+	// Listen names the sockets: "udp://0.0.0.0:5060", "tcp://[::]:5060", "tls://0.0.0.0:5061". A wildcard address covers its own
+	// family only.
 	Listen []string
+
+	// TLS is needed for "tls://" sockets.
+	TLS TLS
 
 	// PublicIP is the address we give in SDP and Contact, for a host behind a 1:1 NAT. Unset, it is the local address of the route
 	// to the peer. Peers in LocalNets are told the local address in any case.
@@ -66,6 +70,10 @@ type Config struct {
 
 	t1        time.Duration // T1 of RFC 3261, 500 ms if zero; for tests
 	keepAlive time.Duration // between keep-alives to registered phones, 25 s if zero; for tests
+
+	// How long a TCP or TLS peer may take: until its first byte, handshake included (10 s); from the first byte of a message to its
+	// last (30 s); between messages, if it has neither a call nor a registration (3 min). For tests.
+	firstByte, wholeMessage, idle time.Duration
 }
 
 // Account is a user who may register. HA1 is the hash of user:realm:password in hexadecimal, by either algorithm; an empty one is
@@ -104,6 +112,9 @@ func (c Config) withDefaults() Config {
 	set(&c.MaxCall, 4*time.Hour)
 	set(&c.t1, 500*time.Millisecond)
 	set(&c.keepAlive, 25*time.Second)
+	set(&c.firstByte, 10*time.Second)
+	set(&c.wholeMessage, 30*time.Second)
+	set(&c.idle, 3*time.Minute)
 	if c.MaxContacts <= 0 {
 		c.MaxContacts = 4
 	}

@@ -24,12 +24,15 @@ type dialog struct {
 	user          string         // of our Contact
 	direct        bool           // no proxy between us
 	pinned        bool           // the flow is the only way there
+	secure        bool           // opened with a sips URI: our Contact is one, too (RFC 3261 8.1.1.8, 12.1.1)
 }
 
 // contactHeader is our Contact towards this peer.
 func (d *dialog) contactHeader() gosip.Header {
 	u := gosip.Uri{Scheme: "sip", User: d.user, Host: bracketed(d.self.Addr()), Port: int(d.self.Port())}
-	if d.flow.transport != "UDP" {
+	if d.secure { // which says TLS on every hop (RFC 5630)
+		u.Scheme = "sips"
+	} else if d.flow.transport != "UDP" {
 		u.UriParams = gosip.HeaderParams{{K: "transport", V: strings.ToLower(d.flow.transport)}}
 	}
 	return &gosip.ContactHeader{Address: u}
@@ -124,7 +127,7 @@ func (s *Server) direct(req *gosip.Request, d *dialog) {
 	}
 	port := hop.Port
 	if port == 0 {
-		port = 5060
+		port = defaultPort(d.flow.transport)
 	}
 	dest := strings.Trim(hop.Host, "[]")
 	if src := d.flow.remoteAddr(); d.direct && len(d.routes) == 0 && src.IsValid() {
@@ -140,12 +143,18 @@ func (s *Server) direct(req *gosip.Request, d *dialog) {
 // request begins a client transaction.
 func (s *Server) request(ctx context.Context, req *gosip.Request) (*gosip.ClientTx, error) {
 	s.known(req)
+	if err := s.connect(ctx, req); err != nil {
+		return nil, err
+	}
 	return s.txl.Request(ctx, req)
 }
 
 // write sends an ACK, which has no transaction of its own.
 func (s *Server) write(ack *gosip.Request) error {
 	s.known(ack)
+	if err := s.connect(context.Background(), ack); err != nil {
+		return err
+	}
 	return s.tpl.WriteMsg(ack)
 }
 
@@ -167,6 +176,13 @@ func (s *Server) known(req *gosip.Request) {
 		}
 		l.mu.Unlock()
 	}
+}
+
+func defaultPort(transport string) int {
+	if transport == "TLS" {
+		return 5061
+	}
+	return 5060
 }
 
 func joinHostPort(host string, port int) string {

@@ -9,9 +9,9 @@ import (
 	gosip "github.com/emiago/sipgo/sip"
 )
 
-// flow is the way to a peer: over UDP the socket on which it was heard and its address, over TCP its connection.
+// flow is the way to a peer: over UDP the socket on which it was heard and its address, over TCP and TLS its connection.
 type flow struct {
-	transport string // "UDP", "TCP"
+	transport string // "UDP", "TCP", "TLS"
 	remote    string // address and port
 	local     string // UDP: address of our listening socket, by which the library knows it
 }

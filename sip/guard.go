@@ -61,7 +61,7 @@ type guard struct {
 	fresh   bucket  // sources not heard of lately
 
 	dropped struct {
-		noise, scanner, rate, newSource, conns atomic.Int64
+		noise, scanner, rate, newSource, conns, slow atomic.Int64
 	}
 }
 

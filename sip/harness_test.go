@@ -31,6 +31,7 @@ type exchange struct {
 	t        testing.TB
 	engine   *media.Engine
 	udp, tcp string // host:port
+	tls      string
 	calls    chan Call
 	log      *lockedBuffer
 	stop     context.CancelFunc
@@ -96,6 +97,8 @@ func prepare(t testing.TB, sound media.Config, change func(*Config), handle func
 			x.udp = addr
 		case "tcp":
 			x.tcp = addr
+		case "tls":
+			x.tls = addr
 		}
 	}
 	x.auth.delay = 5 * time.Millisecond // before anything is served
@@ -170,7 +173,8 @@ type peer struct {
 	to   net.Addr
 	addr string
 	in   chan gosip.Message
-	tcp  net.Conn
+	tcp  net.Conn // or a TLS connection
+	via  string
 }
 
 func newPeer(t testing.TB, server string) *peer {
@@ -213,7 +217,12 @@ func dialTCP(t testing.TB, server string) *peer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &peer{t: t, tcp: c, addr: c.LocalAddr().String(), in: make(chan gosip.Message, 10_000)}
+	return newStream(t, c, "TCP")
+}
+
+// newStream is a peer on a connection.
+func newStream(t testing.TB, c net.Conn, via string) *peer {
+	p := &peer{t: t, tcp: c, via: via, addr: c.LocalAddr().String(), in: make(chan gosip.Message, 10_000)}
 	t.Cleanup(func() { c.Close() })
 	go func() {
 		par := gosip.NewParser().NewSIPStream()
@@ -322,7 +331,7 @@ func (p *peer) reply(req *gosip.Request, code int, tag, body string, extra ...st
 
 func (p *peer) contact() string {
 	if p.tcp != nil {
-		return "<sip:alice@" + p.addr + ";transport=tcp>"
+		return "<sip:alice@" + p.addr + ";transport=" + strings.ToLower(p.via) + ">"
 	}
 	return "<sip:alice@" + p.addr + ">"
 }
@@ -351,7 +360,7 @@ func (p *peer) ua() *ua {
 	n := unique()
 	via := "UDP"
 	if p.tcp != nil {
-		via = "TCP"
+		via = p.via
 	}
 	to := ""
 	if p.to != nil {

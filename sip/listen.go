@@ -14,7 +14,7 @@ import (
 // A listener is one bound socket. Its supervisor keeps it serving whatever read or accept says (trap 10), and binds it again if it
 // is lost.
 type listener struct {
-	network string // "UDP" or "TCP"
+	network string // "UDP", "TCP" or "TLS"
 	addr    netip.AddrPort
 	s       *Server
 
@@ -27,11 +27,11 @@ type listener struct {
 	closed   bool
 }
 
-// bind opens the socket of spec, such as "udp://0.0.0.0:5060" or "tcp://[::]:5060". Host names are refused.
+// bind opens the socket of spec, such as "udp://0.0.0.0:5060", "tcp://[::]:5060" or "tls://0.0.0.0:5061". Host names are refused.
 func (s *Server) bind(spec string) (*listener, error) {
 	network, hostport, ok := strings.Cut(spec, "://")
 	if !ok {
-		return nil, fmt.Errorf("listen %q: want udp://address:port or tcp://address:port", spec)
+		return nil, fmt.Errorf("listen %q: want udp://, tcp:// or tls://address:port", spec)
 	}
 	addr, err := netip.ParseAddrPort(hostport)
 	if err != nil {
@@ -58,7 +58,10 @@ func (l *listener) open() error {
 		}
 		_ = c.SetReadBuffer(4 << 20) // as far as the kernel allows
 		l.use(c)
-	case "TCP":
+	case "TCP", "TLS":
+		if l.network == "TLS" && l.s.tls.serving == nil {
+			return errNoCertificate
+		}
 		t, err := net.ListenTCP("tcp"+family, net.TCPAddrFromAddrPort(l.addr))
 		if err != nil {
 			return err
@@ -136,7 +139,12 @@ func (l *listener) serve() (err error) {
 		}
 		return err
 	}
-	if err = l.s.tpl.ServeTCP(t); err == nil {
+	if l.network == "TLS" {
+		err = l.s.tpl.ServeTLS(t)
+	} else {
+		err = l.s.tpl.ServeTCP(t)
+	}
+	if err == nil {
 		err = net.ErrClosed
 	}
 	return err
@@ -173,9 +181,5 @@ func (l *listener) close() {
 	}
 }
 
-// How long a TCP peer may be silent: at first, and once it has spoken. Phones send keep-alives every 25 to 120 s.
-const (
-	firstByte = 10 * time.Second
-	idleTCP   = 15 * time.Minute
-	writeTCP  = 5 * time.Second
-)
+// writeTCP is how long a peer may leave what we send unread.
+const writeTCP = 5 * time.Second

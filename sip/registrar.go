@@ -364,6 +364,20 @@ func (s *Server) ping(f flow) {
 	}
 }
 
+// uses reports whether a phone is registered over a connection.
+func (r *registrar) uses(f flow) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, bs := range r.users {
+		for _, b := range bs {
+			if b.flow.transport == f.transport && b.flow.remote == f.remote {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // lost drops what was registered over a connection that has closed.
 func (r *registrar) lost(f flow) {
 	r.drop(func(b *binding) bool { return b.flow.transport == f.transport && b.flow.remote == f.remote })

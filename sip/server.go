@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +34,8 @@ type Server struct {
 	tpl       *gosip.TransportLayer
 	txl       *gosip.TransactionLayer
 	listeners []*listener
+	tls       *credentials
+	openers   map[string]*opener // of connections of ours, by transport
 	registrar *registrar
 	auth      *authority
 
@@ -82,6 +85,12 @@ func New(cfg Config, engine *media.Engine) (*Server, error) {
 	s.guard = newGuard(cfg.Limits, trusted)
 	s.early.coming, s.early.calls, s.early.cancels = map[branch]time.Time{}, map[branch]*leg{}, map[branch]*lateCancel{}
 	s.dialogs, s.dialling, s.requests = map[dialogID]*leg{}, map[dialogID]*leg{}, map[requestID]heard{}
+	var err error
+	s.tls, err = newCredentials(cfg.TLS, func(err error) { s.log.Error("sip: the old certificate stays in use", "err", err) })
+	if err != nil {
+		return nil, err
+	}
+	s.openers = map[string]*opener{"TCP": newOpener(), "TLS": newOpener()}
 	s.auth = newAuthority(cfg)
 	s.registrar = newRegistrar(s)
 
@@ -127,6 +136,7 @@ func (s *Server) Serve(ctx context.Context, handle func(context.Context, Call)) 
 	for _, l := range s.listeners {
 		running.Go(func() { l.run(inner) })
 	}
+	s.serveOpeners(inner, running.Go)
 	running.Go(func() { s.sweep(inner) })
 	running.Go(func() { s.registrar.keepAlive(inner) })
 
@@ -208,11 +218,7 @@ func (s *Server) Addrs() []string {
 	var out []string
 	for _, l := range s.listeners {
 		l.mu.Lock()
-		scheme := "udp"
-		if l.network == "TCP" {
-			scheme = "tcp"
-		}
-		out = append(out, scheme+"://"+l.addr.String())
+		out = append(out, strings.ToLower(l.network)+"://"+l.addr.String())
 		l.mu.Unlock()
 	}
 	return out
@@ -227,6 +233,9 @@ type Health struct {
 	Received      int64            // messages let through
 	Dropped       map[string]int64 // messages and connections kept out, by reason
 	Panics        int64            // handlers that failed and were isolated
+
+	CertificateExpires time.Time // of "tls://" sockets; zero without one
+	CertificateError   string    // why the files on disk are not in use
 }
 
 // OK reports whether every listener is up.
@@ -255,9 +264,11 @@ func (s *Server) Health() Health {
 		Dropped: map[string]int64{
 			"noise": s.guard.dropped.noise.Load(), "scanner": s.guard.dropped.scanner.Load(), "rate": s.guard.dropped.rate.Load(),
 			"newSource": s.guard.dropped.newSource.Load(), "connections": s.guard.dropped.conns.Load(),
+			"slow":       s.guard.dropped.slow.Load(),
 			"readErrors": s.count.readErrors.Load(), "acceptErrors": s.count.acceptErrors.Load(),
 		},
 	}
+	h.CertificateExpires, h.CertificateError = s.tls.expires()
 	for _, l := range s.listeners {
 		l.mu.Lock()
 		x := ListenerHealth{Network: l.network, Addr: l.addr.String(), Up: l.up, Restarts: l.restarts}

@@ -1,15 +1,21 @@
 package sip
 
 import (
+	"bytes"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/netip"
+	"os"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// tcpListener accepts for ever: a failed accept, such as running out of file descriptors, is waited out.
+// tcpListener accepts TCP and TLS for ever: a failed accept, such as running out of file descriptors, is waited out. It never waits
+// for a handshake: that happens in the connection's own goroutine, with its first read.
 type tcpListener struct {
 	net.Listener
 	l    *listener
@@ -18,6 +24,7 @@ type tcpListener struct {
 
 // Accept returns the next connection that may be opened.
 func (t *tcpListener) Accept() (net.Conn, error) {
+	s := t.l.s
 	wait := minBackoff
 	for {
 		c, err := t.Listener.Accept()
@@ -25,7 +32,7 @@ func (t *tcpListener) Accept() (net.Conn, error) {
 			if errors.Is(err, net.ErrClosed) {
 				return nil, err
 			}
-			t.l.s.count.acceptErrors.Add(1)
+			s.count.acceptErrors.Add(1)
 			t.l.set(func() { t.l.lastErr = err })
 			time.Sleep(wait)
 			wait = min(2*wait, time.Second)
@@ -38,62 +45,178 @@ func (t *tcpListener) Accept() (net.Conn, error) {
 			continue
 		}
 		ip := a.AddrPort().Addr().Unmap()
-		if !t.l.s.guard.connects(ip, int(t.open.Load())) {
+		if !s.guard.connects(ip, int(t.open.Load())) {
 			c.Close()
 			continue
 		}
 		t.open.Add(1)
-		return &tcpConn{Conn: c, t: t, ip: ip}, nil
+		if t.l.network == "TLS" {
+			c = tls.Server(c, s.tls.serving)
+		}
+		return s.stream(c, t.l.network, ip, func() {
+			t.open.Add(-1)
+			s.guard.hangs(ip)
+		}), nil
 	}
 }
 
-// tcpConn is a connection as the library sees it.
-type tcpConn struct {
+// streamConn is a TCP or TLS connection as the library sees it: never longer silent than it may be, and told apart by what it has
+// said so far.
+type streamConn struct {
 	net.Conn
-	t     *tcpListener
-	ip    netip.Addr
-	spoke bool
-	once  sync.Once
+	s         *Server
+	transport string // "TCP", "TLS"
+	ip        netip.Addr
+	opened    time.Time
+	spoke     bool // the peer has; before, its time is short
+	ours      bool // we have opened it
+	frame     framing
+	once      sync.Once
+	gone      func()
 }
 
-func (c *tcpConn) Read(b []byte) (int, error) {
-	wait := idleTCP
-	if !c.spoke {
-		wait = firstByte
+// stream makes c ready for the library. gone is called once, when it closes.
+func (s *Server) stream(c net.Conn, transport string, ip netip.Addr, gone func()) *streamConn {
+	now := time.Now()
+	_ = c.SetWriteDeadline(now.Add(s.cfg.firstByte)) // of the handshake
+	return &streamConn{Conn: c, s: s, transport: transport, ip: ip, opened: now, gone: gone}
+}
+
+func (c *streamConn) flow() flow {
+	return flow{transport: c.transport, remote: c.RemoteAddr().String()}
+}
+
+// until is when the peer must have said something. Whoever has opened a connection must do its handshake and speak soon, and whoever
+// has begun a message must end it soon, however often he sends another byte (slow-loris).
+func (c *streamConn) until() time.Time {
+	switch {
+	case !c.spoke && !c.ours:
+		return c.opened.Add(c.s.cfg.firstByte)
+	case c.frame.midway():
+		return c.frame.began.Add(c.s.cfg.wholeMessage)
 	}
-	_ = c.SetReadDeadline(time.Now().Add(wait))
-	n, err := c.Conn.Read(b)
-	if n == 0 || err != nil {
-		return n, err
-	}
-	if !c.spoke {
-		if b[0] != '\r' && b[0] != '\n' && !tokenChar(b[0]) {
-			c.t.l.s.guard.dropped.noise.Add(1)
+	return time.Now().Add(c.s.cfg.idle)
+}
+
+func (c *streamConn) Read(b []byte) (int, error) {
+	g := c.s.guard
+	for {
+		_ = c.SetReadDeadline(c.until())
+		n, err := c.Conn.Read(b)
+		switch {
+		case n > 0 && err == nil:
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			if (c.spoke || c.ours) && !c.frame.midway() && c.s.needs(c.flow(), c.ip) {
+				continue // it is quiet, not idle; TCP's own keep-alive tells when it is gone
+			}
+			g.dropped.slow.Add(1)
+			return 0, net.ErrClosed
+		case err != nil && !c.spoke: // a scanner, or a failed handshake: not worth a line in the log
+			g.dropped.noise.Add(1)
+			return 0, net.ErrClosed
+		default:
+			return n, err
+		}
+		if !c.spoke {
+			if b[0] != '\r' && b[0] != '\n' && !tokenChar(b[0]) {
+				g.dropped.noise.Add(1)
+				return 0, net.ErrClosed
+			}
+			c.spoke = true
+		}
+		if !c.frame.take(b[:n], time.Now()) {
+			g.dropped.noise.Add(1)
 			return 0, net.ErrClosed
 		}
-		c.spoke = true
+		for i := 0; i < 100 && !g.admits(c.ip); i++ {
+			time.Sleep(50 * time.Millisecond) // the sender feels it as back-pressure
+		}
+		c.s.count.received.Add(1)
+		return n, nil
 	}
-	for i := 0; i < 100 && !c.t.l.s.guard.admits(c.ip); i++ {
-		time.Sleep(50 * time.Millisecond) // the sender feels it as back-pressure
-	}
-	c.t.l.s.count.received.Add(1)
-	return n, nil
 }
 
-func (c *tcpConn) Write(b []byte) (int, error) {
+func (c *streamConn) Write(b []byte) (int, error) {
 	_ = c.SetWriteDeadline(time.Now().Add(writeTCP))
 	return c.Conn.Write(b)
 }
 
 // Close tells the registrar that what was registered over this connection cannot be reached any more.
-func (c *tcpConn) Close() error {
+func (c *streamConn) Close() error {
 	err := c.Conn.Close()
 	c.once.Do(func() {
-		c.t.open.Add(-1)
-		c.t.l.s.guard.hangs(c.ip)
-		if r := c.t.l.s.registrar; r != nil {
-			go r.lost(flow{transport: "TCP", remote: c.RemoteAddr().String()})
+		c.gone()
+		if r := c.s.registrar; r != nil {
+			go r.lost(c.flow())
 		}
 	})
 	return err
+}
+
+// needs reports whether a silent connection is of use: a call or a registration goes over it, or its peer is trusted.
+func (s *Server) needs(f flow, ip netip.Addr) bool {
+	if s.guard.trusts(ip) || s.registrar.uses(f) {
+		return true
+	}
+	for _, l := range s.legs() {
+		l.mu.Lock()
+		uses := l.state != over && l.flow.transport == f.transport && l.flow.remote == f.remote
+		l.mu.Unlock()
+		if uses {
+			return true
+		}
+	}
+	return false
+}
+
+// framing follows the messages of a stream (RFC 3261 18.3), so that a peer who never ends one can be told from one who has nothing to
+// say.
+type framing struct {
+	head  []byte // of the message that is coming in
+	body  int    // bytes of it that are to come
+	began time.Time
+}
+
+// Longest header and body on a stream; the parser has the same limit.
+const maxFrame = 65535
+
+func (f *framing) midway() bool { return len(f.head) > 0 || f.body > 0 }
+
+// take follows b. It reports false when the message is longer than any may be.
+func (f *framing) take(b []byte, now time.Time) bool {
+	for len(b) > 0 {
+		if f.body > 0 {
+			n := min(f.body, len(b))
+			f.body -= n
+			b = b[n:]
+			continue
+		}
+		if len(f.head) == 0 {
+			if b = bytes.TrimLeft(b, "\r\n\x00"); len(b) == 0 { // keep-alives between messages (RFC 5626 3.5.1)
+				return true
+			}
+			f.began = now
+		}
+		seen := max(len(f.head)-3, 0)
+		f.head = append(f.head, b...)
+		i := bytes.Index(f.head[seen:], []byte("\r\n\r\n"))
+		if i < 0 {
+			return len(f.head) <= maxFrame
+		}
+		end := seen + i + 4
+		b = b[len(b)-(len(f.head)-end):]
+		if v, ok := rawHeader(f.head[:end], "content-length", "l"); ok {
+			n, err := strconv.ParseUint(strings.TrimSpace(string(f.head[v.from:v.to])), 10, 31)
+			if err == nil {
+				f.body = int(n)
+			}
+		}
+		if f.head = f.head[:0]; cap(f.head) > 8<<10 {
+			f.head = nil
+		}
+		if f.body > maxFrame {
+			return false
+		}
+	}
+	return true
 }

@@ -91,7 +91,7 @@ func parseURI(v string) (gosip.Uri, error) {
 	if v != clean(v, 512) {
 		return u, fmt.Errorf("dial: malformed URI: %w", ErrNotFound)
 	}
-	if err := gosip.ParseUri(v, &u); err != nil || u.Scheme != "sip" || u.Host == "" || u.Wildcard || u.Port < 0 || u.Port > 65535 {
+	if err := gosip.ParseUri(v, &u); err != nil || u.Scheme != "sip" && u.Scheme != "sips" || u.Host == "" || u.Wildcard || u.Port < 0 || u.Port > 65535 {
 		return u, fmt.Errorf("dial: malformed URI: %w", ErrNotFound)
 	}
 	u.Headers = nil
@@ -101,15 +101,17 @@ func parseURI(v string) (gosip.Uri, error) {
 // resolve finds the way to a URI.
 func (s *Server) resolve(ctx context.Context, u gosip.Uri) (destination, error) {
 	d := destination{uri: u, flow: flow{transport: "UDP"}}
-	switch t := strings.ToUpper(u.UriParams.GetOr("transport", "udp")); t {
-	case "UDP", "TCP":
+	switch t := strings.ToUpper(u.UriParams.GetOr("transport", "udp")); {
+	case u.Scheme == "sips" && (t == "UDP" || t == "TCP" || t == "TLS"): // TLS over TCP, whatever it says (RFC 3261 26.2.2)
+		d.flow.transport = "TLS"
+	case t == "UDP" || t == "TCP" || t == "TLS":
 		d.flow.transport = t
 	default:
 		return d, fmt.Errorf("dial: transport %s: %w", clean(t, 8), ErrUnreachable)
 	}
 	port := u.Port
 	if port == 0 {
-		port = 5060
+		port = defaultPort(d.flow.transport)
 	}
 	host := strings.Trim(u.Host, "[]")
 	ip, err := netip.ParseAddr(host)
@@ -175,6 +177,7 @@ func (l *leg) open(to destination, o DialOpt) {
 	l.pinned, l.direct = to.pinned, true
 	l.towards(l.s, to.flow)
 	l.target = *to.uri.Clone()
+	l.secure = to.uri.Scheme == "sips"
 	l.did = dialogID{callID: newID() + "@" + bracketed(l.self.Addr()), local: gosip.GenerateTagN(12)}
 	l.user = cleanUser(o.From)
 	l.localURI = gosip.Uri{Scheme: "sip", User: l.user, Host: bracketed(l.self.Addr())}

@@ -139,6 +139,7 @@ func (l *leg) learn(req *gosip.Request, way flow) {
 	l.direct = len(req.GetHeaders("via"))+len(req.GetHeaders("v")) == 1
 	l.user = cleanUser(req.Recipient.User)
 	l.towards(l.s, way)
+	l.secure = way.transport == "TLS" && req.Recipient.Scheme == "sips"
 	l.box.start(req.CSeq().SeqNo)
 	l.info.CallID = clean(id.callID, 128)
 	l.info.Transport = way.transport
