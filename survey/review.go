@@ -106,6 +106,9 @@ func (s *Survey) SettleReview(tx *storage.Tx, answerID string, st Settlement, by
 	if err := st.check(); err != nil {
 		return a, fmt.Errorf("settle reply %s: %w", answerID, err)
 	}
+	if a.Place == Because && st.Outcome == SettleRating {
+		return a, fmt.Errorf("settle reply %s: %w: a reason is not rated", answerID, ErrSettlement)
+	}
 	in, err := s.Inbox.Get(tx, a.InboundID)
 	if err != nil {
 		return a, err
