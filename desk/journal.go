@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"lianxin/storage"
@@ -19,20 +20,16 @@ type Journal struct {
 }
 
 // Run writes until ctx ends. Spans that an earlier run left open, because the program was killed, are closed first at the
-// last moment of which anything is known.
+// last moment of which anything is known; on a shared board, where another node goes on writing, what is still so stays
+// open. A shared board has one journal: all nodes give it the same Node and start it with Redis.Lead.
 func (j *Journal) Run(ctx context.Context, b Board) error {
 	events := b.Subscribe(ctx)
 	err := j.DB.Update(ctx, func(tx *storage.Tx) error {
-		if _, err := tx.Exec(`UPDATE desk_span SET until = (SELECT MAX(s.since) FROM desk_span s WHERE s.node = $1) WHERE node = $1 AND until IS NULL`, j.Node); err != nil {
+		sn, err := b.Snapshot(ctx)
+		if err != nil {
 			return err
 		}
-		sn, err := b.Snapshot(ctx)
-		for _, o := range sn.Operators {
-			if err == nil {
-				err = j.span(tx, Event{Extension: o.Extension, StaffID: o.StaffID, State: o.State, Reason: o.Reason, CallID: o.CallID, At: o.Since})
-			}
-		}
-		return err
+		return j.begin(tx, sn)
 	})
 	if err != nil {
 		return fmt.Errorf("begin the journal of the desk: %w", err)
@@ -66,6 +63,41 @@ func (j *Journal) Run(ctx context.Context, b Board) error {
 		cancel()
 		if err != nil {
 			j.log().Error("desk: journal", "events", len(batch), "err", err)
+		}
+	}
+	return nil
+}
+
+// begin brings the open spans into line with the board.
+func (j *Journal) begin(tx *storage.Tx, sn Snapshot) error {
+	type span struct {
+		id, ext, state string
+		since          storage.Time
+	}
+	open, err := storage.All(tx, func(r storage.Row) (s span, err error) {
+		err = r.Scan(&s.id, &s.ext, &s.state, &s.since)
+		return s, err
+	}, `SELECT id, extension, state, since FROM desk_span WHERE node = $1 AND until IS NULL`, j.Node)
+	if err != nil {
+		return err
+	}
+	still := map[string]bool{}
+	for _, s := range open {
+		now := slices.IndexFunc(sn.Operators, func(o OperatorView) bool { return o.Extension == s.ext })
+		if now >= 0 && string(sn.Operators[now].State) == s.state && storage.At(sn.Operators[now].Since).UnixMilli() == s.since.UnixMilli() {
+			still[s.ext] = true
+			continue
+		}
+		if _, err := tx.Exec(`UPDATE desk_span SET until = (SELECT MAX(s.since) FROM desk_span s WHERE s.node = $1) WHERE id = $2`, j.Node, s.id); err != nil {
+			return err
+		}
+	}
+	for _, o := range sn.Operators {
+		if still[o.Extension] {
+			continue
+		}
+		if err := j.span(tx, Event{Extension: o.Extension, StaffID: o.StaffID, State: o.State, Reason: o.Reason, CallID: o.CallID, At: o.Since}); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -175,7 +207,7 @@ func Works(tx *storage.Tx, from, to, now time.Time) ([]Work, error) {
 	return out, nil
 }
 
-// Guard sweeps a board until ctx ends and tells alarm what had to be repaired: each repair is a crash or a bug elsewhere.
+// Guard sweeps a board until ctx ends or the board is closed, and tells alarm what had to be repaired: each repair is a crash or a bug elsewhere.
 func Guard(ctx context.Context, b Board, r Reality, every time.Duration, alarm func([]Repair)) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -186,7 +218,7 @@ func Guard(ctx context.Context, b Board, r Reality, every time.Duration, alarm f
 		case <-tick.C:
 		}
 		repaired, err := b.Sweep(ctx, r)
-		if err != nil {
+		if errors.Is(err, ErrClosed) || ctx.Err() != nil {
 			return
 		}
 		if len(repaired) > 0 && alarm != nil {

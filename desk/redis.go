@@ -270,17 +270,14 @@ func (r *Redis) Lead(ctx context.Context, fn func(context.Context) error) error 
 		}
 		return true
 	}
-	for await(ctx, true) {
+	for await(ctx, true) && ctx.Err() == nil {
 		led, end := context.WithCancel(ctx)
 		done := make(chan error, 1)
 		go func() { done <- fn(led); end() }()
-		await(led, false)
+		lost := await(led, false)
 		end()
-		if err := <-done; err != nil {
+		if err := <-done; !lost && ctx.Err() == nil { // fn ended by itself
 			return err
-		}
-		if ctx.Err() == nil && r.leads() { // fn had enough
-			return nil
 		}
 	}
 	return nil

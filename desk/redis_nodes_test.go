@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"lianxin/desk"
 	"lianxin/desk/desktest"
+	"lianxin/storage"
+	"lianxin/storage/storagetest"
 )
 
 const soon = 20 * time.Second
@@ -549,6 +552,85 @@ func TestALateNodeReadsTheBoardAndTheLogStaysShort(t *testing.T) {
 	if d := cmp.Diff(sa, sb); d != "" || len(sb.Waiting) != 200 {
 		t.Fatalf("%d wait; %s", len(sb.Waiting), d)
 	}
+}
+
+// Two nodes write one journal: when the one that writes is killed, the other goes on, and nothing is counted twice.
+func TestASharedBoardHasOneJournal(t *testing.T) {
+	storagetest.Each(t, func(t *testing.T, db *storage.DB) {
+		s := desktest.StartRedis(t)
+		a, b := join(t, s.Client(), desk.Node{Name: "a"}), join(t, s.Client(), desk.Node{Name: "b"})
+		ctx, stop := context.WithCancel(context.Background())
+		defer stop()
+		var mu sync.Mutex
+		var writing []string
+		done := make(chan error, 2)
+		keep := func(name string, n *nodeT) {
+			done <- n.Lead(ctx, func(ctx context.Context) error {
+				mu.Lock()
+				writing = append(writing, name)
+				mu.Unlock()
+				return (&desk.Journal{DB: db, Node: "desk"}).Run(ctx, n)
+			})
+		}
+		go keep("a", a)
+		go keep("b", b)
+		writers := func(want ...string) {
+			t.Helper()
+			for end := time.Now().Add(soon); ; time.Sleep(5 * time.Millisecond) {
+				mu.Lock()
+				got := slices.Clone(writing)
+				mu.Unlock()
+				if slices.Equal(got, want) {
+					return
+				}
+				if time.Now().After(end) {
+					t.Fatalf("the journal was kept by %v, want %v", got, want)
+				}
+			}
+		}
+		begin := time.Now()
+		writers("a")
+		b.ok(b.Put(b.ctx, desk.Operator{Extension: "8001", StaffID: "s1", AutoReady: true}))
+		b.ok(b.Registered(b.ctx, "8001", true))
+		works := func() (w []desk.Work) {
+			t.Helper()
+			b.ok(db.View(b.ctx, func(tx *storage.Tx) (err error) {
+				w, err = desk.Works(tx, begin.Add(-time.Hour), begin.Add(time.Hour), time.Now())
+				return err
+			}))
+			return w
+		}
+		for end := time.Now().Add(soon); ; time.Sleep(5 * time.Millisecond) {
+			if w := works(); len(w) == 1 && w[0].Times[desk.Ready] > 0 {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatalf("nothing was written: %+v", works())
+			}
+		}
+		b.ok(a.Close())
+		writers("a", "b")
+		b.ok(b.next(b.call("c1")).Answered())
+		for end := time.Now().Add(soon); ; time.Sleep(5 * time.Millisecond) {
+			w := works()
+			if len(w) == 1 && w[0].Taken == 1 && w[0].Offers == 1 && w[0].Times[desk.Talking] > 0 {
+				var sum time.Duration
+				for _, d := range w[0].Times {
+					sum += d
+				}
+				if most := time.Since(begin) + 100*time.Millisecond; sum > most {
+					t.Fatalf("%v of work in %v", sum, most)
+				}
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatalf("b does not write: %+v", w)
+			}
+		}
+		stop()
+		b.ok(<-done)
+		b.ok(<-done)
+	})
 }
 
 // An older copy comes back, as after a fail-over to a replica that was behind.
