@@ -64,7 +64,7 @@ type centre struct {
 
 	engine  *media.Engine
 	phones  *sip.Server
-	board   *desk.Memory
+	board   desk.Board
 	prompts *prompts.Set
 	hotline *ivr.Hotline
 
@@ -192,7 +192,9 @@ func (c *centre) openLines(ctx context.Context) (err error) {
 	if c.engine, err = media.NewEngine(media.Config{PortLow: c.cfg.RTPPorts.Low, PortHigh: c.cfg.RTPPorts.High, Log: c.log}); err != nil {
 		return err
 	}
-	c.board = desk.NewMemory(desk.Options{WrapUp: c.cfg.WrapUp})
+	if c.board, err = c.openBoard(ctx); err != nil {
+		return err
+	}
 	base, err := kb.Embedded()
 	if err != nil {
 		return err
@@ -221,6 +223,15 @@ func (c *centre) openLines(ctx context.Context) (err error) {
 		return err
 	}
 	return c.seatOperators(ctx)
+}
+
+// openBoard opens the board of operators and waiting callers: in memory, or in Redis where several nodes share it.
+func (c *centre) openBoard(ctx context.Context) (desk.Board, error) {
+	opt := desk.Options{WrapUp: c.cfg.WrapUp}
+	if c.cfg.Redis == "" {
+		return desk.NewMemory(opt), nil
+	}
+	return desk.OpenRedis(ctx, c.cfg.Redis, opt, desk.Node{Name: c.node, Log: c.log})
 }
 
 func (c *centre) sipConfig() sip.Config {

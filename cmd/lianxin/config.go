@@ -66,6 +66,7 @@ type Config struct {
 // with the suffix _FILE and name a file that holds the value.
 type Secrets struct {
 	Database        string `secret:"LIANXIN_DATABASE" yaml:"database" help:"postgres:// URL; without it the database is the file lianxin.db in the data folder."`
+	Redis           string `secret:"LIANXIN_REDIS" yaml:"redis" help:"redis:// URL of the board that several nodes share; without it the board is in memory."`
 	TwilioToken     string `secret:"LIANXIN_TWILIO_TOKEN" yaml:"twilio-token" help:"Twilio auth token; two, separated by a comma, while it is rotated."`
 	APIToken        string `secret:"LIANXIN_API_TOKEN" yaml:"api-token" help:"A bearer token that the API accepts with the rights of a supervisor; without it one is made on first start (data/api-token)."`
 	SamplePassword  string `secret:"LIANXIN_SAMPLE_PASSWORD" yaml:"sample-password" help:"Password of the sample sign-ins; without it one is made on first start (data/sample-signins.txt)."`

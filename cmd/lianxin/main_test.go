@@ -129,3 +129,17 @@ func TestShippedFlowIsSoundAndCanBeDrawnAndTried(t *testing.T) {
 		t.Errorf("a bad flow: %d %q, want the line", status, errs)
 	}
 }
+
+func TestFiltersOfRequestsAnswerEachLineInOrder(t *testing.T) {
+	in := `{"title":"楼上天天半夜放音响"}` + "\nnot json\n" + `{"text":"他拿刀堵在我家门口，快来人","history":{"repeats":3}}` + "\n"
+	status, out, errs := run(t, in, "ticket", "grade")
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if status != 0 || len(lines) != 3 || !strings.Contains(lines[1], `"line":2`) || !strings.Contains(lines[2], `"colour":"红"`) {
+		t.Errorf("grade: %d %q\n%s", status, errs, out)
+	}
+	status, out, errs = run(t, in, "ticket", "classify")
+	lines = strings.Split(strings.TrimSpace(out), "\n")
+	if status != 0 || len(lines) != 3 || !strings.Contains(lines[0], `"domain":"治安-扰民/养犬"`) || !strings.Contains(lines[1], `"line":2`) {
+		t.Errorf("classify: %d %q\n%s", status, errs, out)
+	}
+}

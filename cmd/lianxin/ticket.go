@@ -1,0 +1,21 @@
+package main
+
+import (
+	"lianxin/ticket/classify"
+	"lianxin/ticket/grade"
+)
+
+type ticketCmd struct {
+	Grade    ticketGradeCmd    `cmd:"" help:"Give each request on standard input (JSON lines) its colour, with the reasons."`
+	Classify ticketClassifyCmd `cmd:"" help:"Suggest the domain and the unit of each request on standard input (JSON lines)."`
+}
+
+type ticketGradeCmd struct{}
+
+// Run reads {"title","text","history":{…}} and writes {"colour","event","person","factors":[…]}, one object a line.
+func (ticketGradeCmd) Run(m *Main) error { return grade.Filter(m.In, m.Out) }
+
+type ticketClassifyCmd struct{}
+
+// Run reads {"title","text"} and writes {"domain","suggestions":[…],"unit"}, one object a line.
+func (ticketClassifyCmd) Run(m *Main) error { return classify.Filter(m.In, m.Out) }
