@@ -139,22 +139,16 @@ func (l *lexicon) loadRules(fsys fs.FS) error {
 	err := lines(fsys, "data/rules.txt", "rules", func(n int, line string) error {
 		parts := strings.Fields(line)
 		switch {
-		case parts[0] == "class" && len(parts) > 2:
-			if _, ok := l.classes[parts[1]]; ok || len(l.classes) == maxClasses {
-				return fmt.Errorf("class %q twice, or more than %d classes", parts[1], maxClasses)
+		case (parts[0] == "class" || parts[0] == "more") && len(parts) > 2:
+			k, known := l.classes[parts[1]]
+			if known != (parts[0] == "more") || !known && len(l.classes) == maxClasses {
+				return fmt.Errorf("class %q twice, or not yet there, or more than %d classes", parts[1], maxClasses)
 			}
-			k := len(l.classes)
-			l.classes[parts[1]] = k
-			for _, p := range parts[2:] {
-				w := l.entry(p)
-				for _, have := range w.classes {
-					if have == k {
-						return fmt.Errorf("%q stands twice in class %s", p, parts[1])
-					}
-				}
-				w.classes = append(w.classes, k)
+			if !known {
+				k = len(l.classes)
+				l.classes[parts[1]] = k
 			}
-			return nil
+			return l.join(k, parts[1], parts[2:])
 		case parts[0] == "rule" && len(parts) > 3:
 			d, ok := domainOf(parts[1])
 			value, err := strconv.ParseFloat(parts[2], 64)
@@ -186,6 +180,20 @@ func (l *lexicon) loadRules(fsys fs.FS) error {
 			return fmt.Errorf("data/rules.txt: class %s is missing", name)
 		}
 		*to = k
+	}
+	return nil
+}
+
+// join puts words into a class.
+func (l *lexicon) join(class int, name string, words []string) error {
+	for _, p := range words {
+		w := l.entry(p)
+		for _, have := range w.classes {
+			if have == class {
+				return fmt.Errorf("%q stands twice in class %s", p, name)
+			}
+		}
+		w.classes = append(w.classes, class)
 	}
 	return nil
 }

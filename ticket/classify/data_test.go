@@ -52,10 +52,14 @@ func TestDamagedDataIsRefused(t *testing.T) {
 		{"a word twice", "data/lexicon.txt", add("3 违建"), "stands twice"},
 		{"rules of another version", "data/rules.txt", newer, "rules.txt:1"},
 		{"a class twice", "data/rules.txt", add("class police 派出所"), "twice"},
+		{"more of no class", "data/rules.txt", add("more nobody 派出所"), "not yet there"},
+		{"a word twice in a class", "data/rules.txt", add("more police 民警"), "stands twice"},
 		{"an unknown class", "data/rules.txt", add("rule ZF 3 nobody | x"), "unknown class"},
 		{"a bad distance", "data/rules.txt", add("rule ZF 3 police<x>conduct | x"), "bad distance"},
 		{"a rule without a reason", "data/rules.txt", add("rule ZF 3 police"), "want: rule"},
-		{"no class for offices", "data/rules.txt", func(s string) string { return strings.Replace(s, "class org ", "class office ", 1) }, "class org is missing"},
+		{"no class for offices", "data/rules.txt", func(s string) string {
+			return strings.Replace(strings.ReplaceAll(s, "more org ", "more office "), "class org ", "class office ", 1)
+		}, "class org is missing"},
 		{"not UTF-8", "data/rules.txt", add("class bad \xff\xfe"), "UTF-8"},
 	} {
 		fsys := copyOf(t, tt.file, tt.change)
