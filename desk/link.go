@@ -40,7 +40,7 @@ const (
 )
 
 // keepLog is how much of the log before a snapshot is kept for nodes that are a little slow.
-const keepLog = 5 * time.Second
+var keepLog = 5 * time.Second
 
 // try bounds one exchange with the store.
 func (r *Redis) try() time.Duration { return max(r.node.Patience/2, 250*time.Millisecond) }
@@ -497,7 +497,7 @@ func (r *Redis) found(ctx context.Context) error {
 func (r *Redis) keep(epoch string, at int64, data []byte, dead map[string]uint64) error {
 	ctx, cancel := context.WithTimeout(context.Background(), r.node.Patience)
 	defer cancel()
-	args := []any{epoch, at, at - keepLog.Microseconds(), data}
+	args := []any{epoch, at, at - r.log.Microseconds(), data}
 	for id, no := range dead {
 		args = append(args, id, no)
 	}

@@ -27,6 +27,7 @@ type Redis struct {
 	node Node
 	id   string // of this run of the node
 	keys []string
+	log  time.Duration // keepLog
 
 	mu       sync.Mutex
 	p        *replica
@@ -132,7 +133,7 @@ func NewRedis(ctx context.Context, client redis.UniversalClient, opt Options, no
 		rdb: client, opt: opt, node: node, id: strings.ToLower(rand.Text()[:12]), keys: []string{base + "meta", base + "log", base + "snapshot"},
 		waiters: map[string]*Waiter{}, offers: map[string]*Offer{}, talks: map[string]talkTruth{}, phones: map[string]bool{},
 		subs: map[*subscriber]struct{}{}, inflight: map[uint64]*pending{},
-		kick: make(chan struct{}, 1), quit: make(chan struct{}), dead: make(chan struct{}), read: make(chan struct{}),
+		log: keepLog, kick: make(chan struct{}, 1), quit: make(chan struct{}), dead: make(chan struct{}), read: make(chan struct{}),
 	}
 	r.p = newReplica(opt, "")
 	if err := r.rejoin(ctx); err != nil {
