@@ -119,7 +119,7 @@ func (s *Survey) RepliesOfTicket(tx *storage.Tx, ticketID string) ([]ReviewItem,
 	return s.replies(tx, `ticket_id = $1 ORDER BY received_at, id`, ticketID)
 }
 
-// saysMore reports whether a reply holds a reason beside the rating: four characters or more that are no words of the
+// saysMore reports whether a reply holds a reason beside the rating: three characters or more that are no words of the
 // scale, digits or signs.
 func saysMore(words string, cfg *Config) bool {
 	rest := fold(words)
@@ -136,5 +136,5 @@ func saysMore(words string, cfg *Config) bool {
 			n++
 		}
 	}
-	return n >= 4
+	return n >= 3
 }
