@@ -13,15 +13,17 @@ import (
 // reserved headers are the protocol's own.
 var reserved = map[string]bool{"via": true, "from": true, "to": true, "call-id": true, "cseq": true, "contact": true, "route": true,
 	"record-route": true, "max-forwards": true, "content-length": true, "content-type": true, "authorization": true, "require": true,
-	"proxy-authorization": true, "supported": true, "allow": true, "session-expires": true, "min-se": true, "rack": true, "rseq": true}
+	"proxy-authorization": true, "supported": true, "allow": true, "session-expires": true, "p-asserted-identity": true, "p-preferred-identity": true, "min-se": true, "rack": true, "rseq": true}
 
 // attempt is the INVITE of a call of ours and what comes back.
 type attempt struct {
 	leg   *leg
 	opt   DialOpt
 	until *time.Timer
-	last  *gosip.Request
-	early []byte // description in a provisional answer, for far ends that leave it out of the 200
+
+	silence time.Duration
+	last    *gosip.Request
+	early   []byte // description in a provisional answer, for far ends that leave it out of the 200
 }
 
 // run sends the INVITE, again where a challenge or a session timer wants it, and returns the 2xx.
@@ -79,6 +81,9 @@ func (a *attempt) invite() *gosip.Request {
 	req := l.next(l.s, gosip.INVITE, 0)
 	req.AppendHeader(l.contactHeader())
 	req.AppendHeader(header("Allow", allow))
+	if l.info.Trunk != "" && l.user != "" {
+		req.AppendHeader(l.assertion())
+	}
 	for _, h := range l.session.asks(&l.s.cfg) {
 		req.AppendHeader(h)
 	}
@@ -120,6 +125,12 @@ func (a *attempt) once(ctx context.Context, req *gosip.Request) (*gosip.Response
 	}
 	tx.OnRetransmission(func(r *gosip.Response) { l.s.strayResponse(r) })
 	heard := false
+	var quiet <-chan time.Time
+	if a.silence > 0 {
+		t := time.NewTimer(a.silence)
+		defer t.Stop()
+		quiet = t.C
+	}
 	for {
 		select {
 		case res := <-tx.Responses():
@@ -127,7 +138,7 @@ func (a *attempt) once(ctx context.Context, req *gosip.Request) (*gosip.Response
 			if !res.IsProvisional() {
 				return res, nil
 			}
-			heard = true
+			heard, quiet = true, nil
 			if res.StatusCode >= 180 {
 				if len(res.Body()) > 0 {
 					a.early = res.Body()
@@ -139,6 +150,10 @@ func (a *attempt) once(ctx context.Context, req *gosip.Request) (*gosip.Response
 		case <-tx.Done():
 			l.abort(ByNetwork, "no response", 408)
 			return nil, fmt.Errorf("dial: %w", errors.Join(ErrUnreachable, failure(tx)))
+		case <-quiet:
+			l.abort(ByNetwork, "no response", 408)
+			a.giveUp(req, tx, heard, "")
+			return nil, fmt.Errorf("dial: silence: %w", ErrUnreachable)
 		case <-a.until.C:
 			l.abort(ByTimeout, "no answer", 487)
 			a.giveUp(req, tx, heard, "")

@@ -115,12 +115,12 @@ type End struct {
 	At    time.Time
 }
 
-// Target is whom to dial. Exactly one of User and URI is to be set; Trunk goes with Number.
+// Target is whom to dial. Exactly one of User, URI and Number is to be set; Trunk goes with Number.
 type Target struct {
 	User   string // every phone registered as this user rings; the first to answer has the call
 	URI    string // a SIP URI, such as "sip:8001@10.0.0.7:5060;transport=tcp"
-	Trunk  string // a trunk of Config.Trunks …
-	Number string // … and the number to call through it
+	Number string // a number that Config.Outbound allows, through the trunks in their order until one gets it through
+	Trunk  string // only this trunk, for Number
 }
 
 // DialOpt is how to dial. The zero value calls without number or name for 60 s.

@@ -27,6 +27,9 @@ type Config struct {
 	// assert an identity.
 	Trunks []Trunk
 
+	// Outbound says what may be called through the trunks: nothing, if it is not set.
+	Outbound Outbound
+
 	// Trusted addresses are exempt from Limits. They are not believed in anything else.
 	Trusted []netip.Prefix
 
@@ -71,6 +74,10 @@ type Config struct {
 	t1        time.Duration // T1 of RFC 3261, 500 ms if zero; for tests
 	keepAlive time.Duration // between keep-alives to registered phones, 25 s if zero; for tests
 
+	// Between OPTIONS to a trunk (30 s), until it must have said something (5 s), and after the first failed registration (2 s); for
+	// tests.
+	probe, silence, backoff time.Duration
+
 	// How long a TCP or TLS peer may take: until its first byte, handshake included (10 s); from the first byte of a message to its
 	// last (30 s); between messages, if it has neither a call nor a registration (3 min). For tests.
 	firstByte, wholeMessage, idle time.Duration
@@ -93,8 +100,21 @@ type Trunk struct {
 	// Proxy is where our calls go, such as "sip:10.1.2.3:5060;transport=tcp". Empty: the trunk only brings calls.
 	Proxy string
 
-	// User and Password answer its challenges (401, 407) to our calls.
+	// User and Password answer its challenges (401, 407) to our calls and registrations.
 	User, Password string
+
+	// Register keeps us registered with it as User, so that its calls find us without a fixed address. Its calls still have to come
+	// from Addrs to be believed.
+	Register bool
+
+	// Number is what it shows as the caller of our calls; Outbound.Number if empty.
+	Number string
+
+	// Priority and Weight choose among trunks for Target.Number: the lowest priority that works, and within it at random by weight.
+	Priority, Weight int
+
+	// MaxCalls is how many calls of ours it may carry at once, MaxPerHour how many may be tried in any 60 minutes: no limit if 0.
+	MaxCalls, MaxPerHour int
 }
 
 func (c Config) withDefaults() Config {
@@ -112,6 +132,9 @@ func (c Config) withDefaults() Config {
 	set(&c.MaxCall, 4*time.Hour)
 	set(&c.t1, 500*time.Millisecond)
 	set(&c.keepAlive, 25*time.Second)
+	set(&c.probe, 30*time.Second)
+	set(&c.silence, 5*time.Second)
+	set(&c.backoff, 2*time.Second)
 	set(&c.firstByte, 10*time.Second)
 	set(&c.wholeMessage, 30*time.Second)
 	set(&c.idle, 3*time.Minute)

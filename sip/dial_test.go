@@ -269,6 +269,7 @@ func TestTrunkChallengeAndSessionTooShortAreAnswered(t *testing.T) {
 	p := newPeer(t, "127.0.0.1:9")
 	x := start(t, func(c *Config) {
 		c.Trunks = []Trunk{{Name: "telecom", Proxy: "sip:" + p.addr, User: "46110110", Password: "secret"}}
+		c.Outbound.Allow = []string{"1[3-9]xxxxxxxxx"}
 	}, nil)
 	got := x.dial(context.Background(), Target{Trunk: "telecom", Number: "139 1234\r\n5678"}, DialOpt{From: "46110110"})
 	p.to = nil

@@ -20,6 +20,9 @@ var (
 	ErrNotAcceptable = errors.New("no common codec or address")   // 415, 488, 606, or an answer we cannot use
 	ErrRedirected    = errors.New("moved elsewhere")              // 3xx
 	ErrUnreachable   = errors.New("unreachable")                  // no transport, no response, 5xx and what else there is
+	ErrNotAllowed    = errors.New("number not allowed outbound")  // Outbound.Allow has no pattern for it
+	ErrLimit         = errors.New("outbound limit reached")       // calls at once or per hour, of a trunk or of all
+	ErrNoTrunk       = errors.New("no trunk to call out by")      // comes with ErrUnreachable
 	ErrNotRegistered = errors.New("no phone registered for user") // Target.User has no live registration
 )
 

@@ -37,6 +37,7 @@ type Server struct {
 	tls       *credentials
 	openers   map[string]*opener // of connections of ours, by transport
 	registrar *registrar
+	lines     *lines
 	auth      *authority
 
 	t1 time.Duration // T1 of RFC 3261
@@ -90,6 +91,9 @@ func New(cfg Config, engine *media.Engine) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.lines, err = newLines(s); err != nil {
+		return nil, err
+	}
 	s.openers = map[string]*opener{"TCP": newOpener(), "TLS": newOpener()}
 	s.auth = newAuthority(cfg)
 	s.registrar = newRegistrar(s)
@@ -138,10 +142,15 @@ func (s *Server) Serve(ctx context.Context, handle func(context.Context, Call)) 
 	}
 	s.serveOpeners(inner, running.Go)
 	running.Go(func() { s.sweep(inner) })
+	watching, unwatch := context.WithCancel(inner)
+	var watched sync.WaitGroup
+	s.lines.serve(watching, &watched)
 	running.Go(func() { s.registrar.keepAlive(inner) })
 
 	<-ctx.Done()
+	unwatch()
 	s.hangupAll("shutdown", 2*time.Second)
+	watched.Wait() // registrations with trunks are taken back while there is still a socket
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
@@ -234,6 +243,8 @@ type Health struct {
 	Dropped       map[string]int64 // messages and connections kept out, by reason
 	Panics        int64            // handlers that failed and were isolated
 
+	Trunks []TrunkHealth
+
 	CertificateExpires time.Time // of "tls://" sockets; zero without one
 	CertificateError   string    // why the files on disk are not in use
 }
@@ -268,6 +279,7 @@ func (s *Server) Health() Health {
 			"readErrors": s.count.readErrors.Load(), "acceptErrors": s.count.acceptErrors.Load(),
 		},
 	}
+	h.Trunks = s.lines.health()
 	h.CertificateExpires, h.CertificateError = s.tls.expires()
 	for _, l := range s.listeners {
 		l.mu.Lock()

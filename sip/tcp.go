@@ -146,16 +146,17 @@ func (c *streamConn) Close() error {
 	err := c.Conn.Close()
 	c.once.Do(func() {
 		c.gone()
-		if r := c.s.registrar; r != nil {
-			go r.lost(c.flow())
-		}
+		go func() {
+			c.s.registrar.lost(c.flow())
+			c.s.lines.lost(c.flow())
+		}()
 	})
 	return err
 }
 
 // needs reports whether a silent connection is of use: a call or a registration goes over it, or its peer is trusted.
 func (s *Server) needs(f flow, ip netip.Addr) bool {
-	if s.guard.trusts(ip) || s.registrar.uses(f) {
+	if s.guard.trusts(ip) || s.registrar.uses(f) || s.lines.uses(f) {
 		return true
 	}
 	for _, l := range s.legs() {

@@ -23,6 +23,9 @@ func (s *Server) Dial(ctx context.Context, t Target, o DialOpt) (Call, error) {
 	if o.Timeout <= 0 {
 		o.Timeout = time.Minute
 	}
+	if t.Number != "" && t.User == "" && t.URI == "" {
+		return s.dialNumber(ctx, t, o)
+	}
 	to, err := s.destinations(ctx, t)
 	if err != nil {
 		return nil, err
@@ -45,6 +48,8 @@ type destination struct {
 	user   string
 	trunk  string
 	number string
+
+	silence time.Duration // it must have said something by then; no limit but timer B if 0
 }
 
 func (s *Server) destinations(ctx context.Context, t Target) ([]destination, error) {
@@ -58,28 +63,15 @@ func (s *Server) destinations(ctx context.Context, t Target) ([]destination, err
 			return nil, ErrNotRegistered
 		}
 		return out, nil
-	case t.Trunk != "":
-		tr := s.trunkNamed(t.Trunk)
-		if tr == nil || tr.Proxy == "" {
-			return nil, fmt.Errorf("dial: no trunk %q to call out by: %w", t.Trunk, ErrUnreachable)
-		}
-		u, err := parseURI(tr.Proxy)
-		if err != nil {
-			return nil, err
-		}
-		u.User = cleanUser(t.Number)
-		if u.User == "" {
-			return nil, fmt.Errorf("dial: empty number: %w", ErrNotFound)
-		}
-		d, err := s.resolve(ctx, u)
-		d.trunk, d.number = tr.Name, u.User
-		return []destination{d}, err
 	case t.URI != "":
 		u, err := parseURI(t.URI)
 		if err != nil {
 			return nil, err
 		}
 		d, err := s.resolve(ctx, u)
+		if err == nil && s.owns(d.flow.remoteAddr(), u.Host) { // past the limits of Outbound
+			return nil, fmt.Errorf("dial: a trunk is called by Number: %w", ErrNotAllowed)
+		}
 		d.number = u.User
 		return []destination{d}, err
 	}
@@ -160,7 +152,7 @@ func (s *Server) dialOne(ctx context.Context, to destination, o DialOpt) (*leg, 
 	s.dialling[l.did] = l // did has no remote tag yet
 	s.mu.Unlock()
 
-	out := attempt{leg: l, opt: o, until: time.NewTimer(o.Timeout)}
+	out := attempt{leg: l, opt: o, until: time.NewTimer(o.Timeout), silence: to.silence}
 	defer out.until.Stop()
 	res, err := out.run(ctx)
 	if err != nil {

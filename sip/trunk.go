@@ -1,0 +1,280 @@
+package sip
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	gosip "github.com/emiago/sipgo/sip"
+)
+
+// downAfter is how many probes or calls in a row must stay without answer before a trunk counts as down. One answer brings it back.
+const downAfter = 3
+
+// line is what we know of a trunk at this moment.
+type line struct {
+	Trunk
+	wake chan struct{} // its connection was lost: register again
+
+	// Guarded by lines.mu.
+	fails      int
+	registered bool
+	way        flow // of the registration
+	lastErr    string
+	calls      int
+	tried      []time.Time // in the last hour
+}
+
+// lines is all trunks.
+type lines struct {
+	s     *Server
+	allow []pattern
+
+	mu    sync.Mutex
+	all   []*line
+	tried []time.Time
+}
+
+func newLines(s *Server) (*lines, error) {
+	ls := &lines{s: s}
+	for _, a := range s.cfg.Outbound.Allow {
+		p, err := readPattern(a)
+		if err != nil {
+			return nil, fmt.Errorf("sip: outbound: %w", err)
+		}
+		ls.allow = append(ls.allow, p)
+	}
+	for _, t := range s.cfg.Trunks {
+		if t.Proxy != "" {
+			if _, err := parseURI(t.Proxy); err != nil {
+				return nil, fmt.Errorf("sip: trunk %s: proxy: %w", t.Name, err)
+			}
+		}
+		if t.Register && (t.Proxy == "" || t.User == "") {
+			return nil, fmt.Errorf("sip: trunk %s: to register needs a proxy and a user", t.Name)
+		}
+		ls.all = append(ls.all, &line{Trunk: t, wake: make(chan struct{}, 1)})
+	}
+	return ls, nil
+}
+
+// TrunkHealth is the state of a trunk.
+type TrunkHealth struct {
+	Name       string
+	Up         bool // it answers OPTIONS
+	Registered bool // as the Trunk wants it; true where it wants none
+	Calls      int  // of ours that are up or being dialled
+	Hour       int  // calls of ours that were tried in the last 60 minutes
+	LastError  string
+}
+
+func (ls *lines) health() (out []TrunkHealth) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for _, l := range ls.all {
+		l.tried = lately(l.tried)
+		out = append(out, TrunkHealth{Name: l.Name, Up: l.fails < downAfter, Registered: l.registered || !l.Register, Calls: l.calls,
+			Hour: len(l.tried), LastError: l.lastErr})
+	}
+	return
+}
+
+// lately drops what is older than an hour.
+func lately(at []time.Time) []time.Time {
+	from := time.Now().Add(-time.Hour)
+	i, _ := slices.BinarySearchFunc(at, from, time.Time.Compare)
+	return slices.Delete(at, 0, i)
+}
+
+func (ls *lines) allows(number string) bool {
+	return slices.ContainsFunc(ls.allow, func(p pattern) bool { return p.matches(number) })
+}
+
+// owns reports whether an address is one to which a trunk's calls go.
+func (s *Server) owns(to netip.AddrPort, host string) bool {
+	if s.trunkOf(to.Addr()) != nil {
+		return true
+	}
+	for _, t := range s.cfg.Trunks {
+		u, err := parseURI(t.Proxy)
+		if err != nil {
+			continue
+		}
+		ip, _ := netip.ParseAddr(strings.Trim(u.Host, "[]"))
+		port := u.Port
+		if port == 0 {
+			port = int(to.Port())
+		}
+		if port == int(to.Port()) && (ip.Unmap() == to.Addr() || strings.EqualFold(u.Host, host)) {
+			return true
+		}
+	}
+	return false
+}
+
+// order lists the trunks for a call: those that work before those that do not, then by priority, and within one at random by weight
+// (as RFC 2782 does it for SRV records). A trunk that counts as down is still better than none.
+func (ls *lines) order(name string) []*line {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	type place struct {
+		*line
+		bad  int
+		luck float64
+	}
+	var ps []place
+	for _, l := range ls.all {
+		if l.Proxy == "" || name != "" && l.Name != name {
+			continue
+		}
+		p := place{line: l, luck: -math.Log(1-rand.Float64()) / max(float64(l.Weight), 1e-3)}
+		if l.fails >= downAfter || l.Register && !l.registered {
+			p.bad = 1
+		}
+		ps = append(ps, p)
+	}
+	slices.SortFunc(ps, func(a, b place) int {
+		return cmp.Or(a.bad-b.bad, a.Priority-b.Priority, cmp.Compare(a.luck, b.luck))
+	})
+	var out []*line
+	for _, p := range ps {
+		out = append(out, p.line)
+	}
+	return out
+}
+
+// take counts a call, or refuses it.
+func (ls *lines) take(l *line) error {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	l.tried, ls.tried = lately(l.tried), lately(ls.tried)
+	switch all := ls.s.cfg.Outbound.MaxPerHour; {
+	case l.MaxCalls > 0 && l.calls >= l.MaxCalls:
+		return fmt.Errorf("dial: trunk %s: %d calls at once: %w", l.Name, l.MaxCalls, ErrLimit)
+	case l.MaxPerHour > 0 && len(l.tried) >= l.MaxPerHour:
+		return fmt.Errorf("dial: trunk %s: %d calls an hour: %w", l.Name, l.MaxPerHour, ErrLimit)
+	case all > 0 && len(ls.tried) >= all:
+		return fmt.Errorf("dial: %d calls an hour: %w", all, ErrLimit)
+	}
+	now := time.Now()
+	l.calls++
+	l.tried, ls.tried = append(l.tried, now), append(ls.tried, now)
+	return nil
+}
+
+func (ls *lines) release(l *line) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	l.calls--
+}
+
+// heard notes whether a trunk has answered.
+func (ls *lines) heard(l *line, err error) {
+	ls.mu.Lock()
+	was := l.fails < downAfter
+	if err == nil {
+		l.fails, l.lastErr = 0, ""
+	} else {
+		l.fails, l.lastErr = l.fails+1, err.Error()
+	}
+	is := l.fails < downAfter
+	ls.mu.Unlock()
+	if was != is {
+		ls.s.log.Warn("sip: trunk changed", "trunk", l.Name, "up", is, "err", err)
+	}
+}
+
+// dialNumber calls a number through the trunks, one after the other until one of them gets somewhere.
+func (s *Server) dialNumber(ctx context.Context, t Target, o DialOpt) (Call, error) {
+	number := cleanUser(t.Number)
+	if number == "" {
+		return nil, fmt.Errorf("dial: empty number: %w", ErrNotFound)
+	}
+	if !s.lines.allows(number) {
+		s.log.Warn("sip: outbound call refused", "number", mask(number))
+		return nil, fmt.Errorf("dial: %w", ErrNotAllowed)
+	}
+	order := s.lines.order(t.Trunk)
+	if len(order) == 0 {
+		return nil, fmt.Errorf("dial: %w", errors.Join(ErrNoTrunk, ErrUnreachable))
+	}
+	var last error
+	for _, line := range order {
+		if err := s.lines.take(line); err != nil {
+			if last == nil {
+				last = err
+			}
+			continue
+		}
+		rang := false
+		one := o
+		one.Ringing = func(code int) {
+			rang = true
+			if o.Ringing != nil {
+				o.Ringing(code)
+			}
+		}
+		leg, err := s.dialLine(ctx, line, number, one)
+		if err == nil {
+			s.lines.heard(line, nil)
+			s.spawn(func() {
+				<-leg.Done()
+				s.lines.release(line)
+			})
+			return leg, nil
+		}
+		s.lines.release(line)
+		last = err
+		if ctx.Err() != nil {
+			return nil, err
+		}
+		var refusal *DialError
+		if errors.As(err, &refusal) {
+			s.lines.heard(line, nil)
+		} else if errors.Is(err, ErrUnreachable) {
+			s.lines.heard(line, err)
+		}
+		if rang || !elsewhere(err) {
+			return nil, err
+		}
+	}
+	return nil, last
+}
+
+func (s *Server) dialLine(ctx context.Context, line *line, number string, o DialOpt) (*leg, error) {
+	u, err := parseURI(line.Proxy)
+	if err != nil {
+		return nil, err
+	}
+	u.User = number
+	d, err := s.resolve(ctx, u)
+	if err != nil {
+		return nil, err
+	}
+	d.trunk, d.number, d.silence = line.Name, number, s.cfg.silence
+	o.From = cmp.Or(line.Number, s.cfg.Outbound.Number, o.From)
+	return s.dialOne(ctx, d, o)
+}
+
+// elsewhere reports whether another trunk may do better: this one did not answer, or failed at something that is not the called
+// party's doing.
+func elsewhere(err error) bool {
+	var refusal *DialError
+	if errors.As(err, &refusal) {
+		return refusal.Code >= 500 && refusal.Code < 600 || refusal.Code == 401 || refusal.Code == 407 || refusal.Code == 408
+	}
+	return errors.Is(err, ErrUnreachable)
+}
+
+// assertion is our P-Asserted-Identity towards a trunk (RFC 3325).
+func (d *dialog) assertion() gosip.Header {
+	return header("P-Asserted-Identity", "<"+d.localURI.String()+">")
+}
