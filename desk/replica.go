@@ -293,7 +293,7 @@ func (p *replica) join(o *order, now time.Time) {
 func (p *replica) resume(node string, t talkTruth, now time.Time) {
 	f := p.f
 	s := f.seats[t.Seat]
-	if s == nil || s.state == Talking || f.calls[t.Caller.CallID] != nil {
+	if s == nil || s.state == Talking || f.calls[t.Caller.CallID] != nil || f.talks[t.Offer] != nil || f.open[t.Offer] != nil {
 		return
 	}
 	if s.state == Ringing {
