@@ -8,6 +8,7 @@ type guardSpec struct {
 	Before    int    `yaml:"before"`    // characters before the match in which its words are looked for
 	After     int    `yaml:"after"`     // characters after it
 	Gaps      bool   `yaml:"gaps"`      // also before each word of the match that stands after a gap
+	Inside    bool   `yaml:"inside"`    // also inside the match
 	PastDates bool   `yaml:"dates"`     // a date more than a month back counts as a word
 	Longer    int    `yaml:"longer"`    // instead of words: the text is longer than this
 	Words     string `yaml:"words"`     //
@@ -84,6 +85,12 @@ func (g *guard) holds(s *source, m *match) bool {
 	}
 	if g.Longer > 0 {
 		return len(s.runes) > g.Longer
+	}
+	if g.Inside {
+		lo, _ := s.window(m.from, m.to, g.Before, 0, g.Scope)
+		if g.words.within(s, lo, m.to) {
+			return true
+		}
 	}
 	if g.before(s, m.from, 0) {
 		return true

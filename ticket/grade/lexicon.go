@@ -26,8 +26,10 @@ type groupSpec struct {
 	Soften []string `yaml:"soften"` // guards that do not take a match back but make it…
 	Softer string   `yaml:"softer"` // …this factor
 	Also   string   `yaml:"also"`   // another factor that softened words give besides
-	Yields string   `yaml:"yields"` // of this group and that factor, when they rest on the same words, the larger counts
+	Yields string   `yaml:"yields"` // of this group and that factor, when both come from the text, the larger counts: the same people
 	Value  float64  `yaml:"value"`  // of matches without a number
+	Min    float64  `yaml:"min"`    // numbers below this say nothing
+	Route  []string `yaml:"route"`  // steps of the plan that these words ask for
 }
 
 type group struct {
@@ -229,6 +231,9 @@ func (lex *lexicon) read(title, text string, at time.Time) *reading {
 candidates:
 	for i := range raw {
 		m := &raw[i]
+		if g := &lex.groups[m.group]; m.value > 0 && m.value < g.Min {
+			continue
+		}
 		if touched(nots[maskGroup], m) || touched(nots[m.group], m) {
 			continue
 		}

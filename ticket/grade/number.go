@@ -57,6 +57,9 @@ func amount(t []rune, i int) (v float64, end int, digits, big bool) {
 	if j == start {
 		return 0, i, false, false
 	}
+	for k := start; k < j; k++ {
+		big = big || scale[t[k]] >= 1e4
+	}
 	for more := true; more; { // 1.2万, 30多万, 3百
 		more = false
 		k := j
@@ -150,15 +153,15 @@ loop:
 				break loop // 数 alone is a word
 			}
 			digit, have = vagueAlone, true
-			if j+1 < len(t) && scale[t[j+1]] > 0 {
-				digit = vagueScale
-			} else if section+total > 0 {
+			if section+total > 0 {
 				digit = 1 // 十几
+			} else if j+1 < len(t) && scale[t[j+1]] > 0 {
+				digit = vagueScale
 			}
 		case scale[r] > 0:
 			u := scale[r]
 			if !have {
-				if j == i && (u >= 1e4 || j+1 == len(t)) {
+				if j == i && u >= 1e4 {
 					break loop // 万一
 				}
 				digit = 1
@@ -167,7 +170,12 @@ loop:
 				}
 			}
 			if u >= 1e4 {
-				total, section = (total+section+digit)*u, 0
+				if total >= 1e8 { // 一亿三千万
+					total += (section + digit) * u
+				} else {
+					total = (total + section + digit) * u
+				}
+				section = 0
 			} else {
 				section += digit * u
 			}
@@ -430,10 +438,10 @@ func sinceAt(t []rune, i int, at time.Time) (token, bool) {
 	if j < len(t) && (t[j] == '的' || t[j] == '.' || t[j] == '-' || t[j] == '/') {
 		j++
 	}
-	if m, e, _, _ := amount(t, j); e > j && m >= 1 && m <= 12 && m == math.Trunc(m) && e < len(t) && (t[e] == '月' || t[e] == '.' || t[e] == '-' || t[e] == '/') {
+	if m, e := small(t, j); e > j && m >= 1 && m <= 12 && e < len(t) && (t[e] == '月' || t[e] == '.' || t[e] == '-' || t[e] == '/') {
 		month, j = time.Month(m), e+1
-		if d, e, _, _ := amount(t, j); e > j && d >= 1 && d <= 31 {
-			day, j = int(d), e
+		if d, e := small(t, j); e > j && d >= 1 && d <= 31 {
+			day, j = d, e
 			if j < len(t) && (t[j] == '日' || t[j] == '号') {
 				j++
 			}
@@ -453,4 +461,16 @@ func sinceAt(t []rune, i int, at time.Time) (token, bool) {
 	}
 	then := time.Date(year, month, day, 0, 0, 0, 0, at.Location())
 	return token{since, i, j, math.Max(0, math.Floor(at.Sub(then).Hours()/24))}, true
+}
+
+// small reads the month or day of a date: up to two digits, or a Chinese numeral.
+func small(t []rune, i int) (v, end int) {
+	for end = i; end < len(t) && end < i+2 && isDigit(t[end]); end++ {
+		v = v*10 + int(t[end]-'0')
+	}
+	if end == i {
+		f, e := chinese(t, i)
+		return int(min(f, 99)), e
+	}
+	return v, end
 }

@@ -12,6 +12,7 @@ type scoring struct {
 	source  *reading
 	best    map[string]Factor
 	routes  map[string][]string
+	extra   []string // steps that groups of words ask for
 	confirm bool
 }
 
@@ -37,7 +38,6 @@ func (f *scoring) offer(code string, value float64, rule string, evidence func()
 
 func (f *scoring) fromText() {
 	s := f.source
-	spans := map[string][2]int{} // where the best of each factor stands
 	yields := map[string]string{}
 	for i := range s.found {
 		m := &s.found[i]
@@ -47,6 +47,7 @@ func (f *scoring) fromText() {
 			value = g.Value
 		}
 		code := g.Factor
+		f.extra = append(f.extra, g.Route...)
 		if slices.ContainsFunc(g.soften, func(x *guard) bool { return x.holds(s.source, m) }) {
 			code = g.Softer
 			if g.Also != "" {
@@ -54,7 +55,6 @@ func (f *scoring) fromText() {
 			}
 		}
 		if f.offer(code, value, g.Name, func() (string, string, int, int) { return s.evidence(m.from, m.to) }) {
-			spans[code] = [2]int{m.from, m.to}
 			if g.Yields != "" {
 				yields[code] = g.Yields
 			} else {
@@ -65,7 +65,7 @@ func (f *scoring) fromText() {
 	for code, other := range yields {
 		a, ok := f.best[code]
 		b, also := f.best[other]
-		if !ok || !also || spans[code][0] >= spans[other][1] || spans[other][0] >= spans[code][1] {
+		if !ok || !also {
 			continue
 		}
 		if a.Points > b.Points {
@@ -165,6 +165,7 @@ func (f *scoring) plan(v *Verdict) Plan {
 	for _, x := range v.Factors {
 		add(f.routes[x.Code])
 	}
+	add(f.extra)
 	if v.Care {
 		add(f.rules.CareSteps)
 	}
