@@ -5,7 +5,7 @@ DATA   ?= ./data
 BIN    := bin/lianxin
 STATIC := $(GO) tool -modfile=tools.mod staticcheck
 
-.PHONY: run build test check tools unit race demo prompts clean
+.PHONY: run build test check tools unit race demo crash prompts clean
 
 ## run: build and start a working centre on the embedded default; ARGS passes flags on (make run ARGS="--http :8080")
 run: build
@@ -34,6 +34,10 @@ race:
 ## demo: one whole day on real sockets, in the terminal
 demo: build
 	$(BIN) demo
+
+## crash: 5,000 texts and forty times kill -9, on both databases; some minutes, so not part of make test
+crash:
+	$(GO) test ./sms -run TestCrash -count=1 -timeout 30m -v -args -crash.texts 5000 -crash.kills 40
 
 ## tools: the Debian packages and npm tools that the tests talk to, installed when missing
 tools:

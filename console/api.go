@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -117,7 +118,8 @@ func (s *Server) problemOf(what string, err error) error {
 	return huma.Error500InternalServerError("something went wrong and has been logged")
 }
 
-type paging struct {
+// Paging chooses a page of a list.
+type Paging struct {
 	Limit  int `query:"limit" minimum:"1" maximum:"500" default:"50"`
 	Offset int `query:"offset" minimum:"0" default:"0"`
 }
@@ -137,7 +139,7 @@ type TicketOut struct {
 	Place      string     `json:"place,omitempty"`
 	Host       string     `json:"host,omitempty" doc:"主办 unit"`
 	Round      int        `json:"round"`
-	Rating     int        `json:"rating,omitempty" doc:"1 非常不满意 … 5 非常满意"`
+	Stars      int        `json:"stars,omitempty" doc:"the last rating: 5 非常满意 … 1 非常不满意"`
 	CallID     string     `json:"call_id,omitempty"`
 	RecordID   string     `json:"record_id,omitempty"`
 	ReceivedAt time.Time  `json:"received_at"`
@@ -155,7 +157,7 @@ func stampOrNil(t time.Time) *time.Time {
 
 func ticketOut(t ticket.Ticket) TicketOut {
 	return TicketOut{ID: t.ID, Number: t.Number, State: string(t.State), StateLabel: t.StateLabel(), Channel: t.Channel, ExternalID: t.ExternalID,
-		Kind: string(t.Kind), Colour: string(t.Colour), Title: t.Title, Body: t.Body, Place: t.Place, Host: t.Host, Round: t.Round, Rating: int(t.Stars),
+		Kind: string(t.Kind), Colour: string(t.Colour), Title: t.Title, Body: t.Body, Place: t.Place, Host: t.Host, Round: t.Round, Stars: int(t.Stars),
 		CallID: t.CallID, RecordID: t.RecordID, ReceivedAt: t.ReceivedAt.In(workday.Zone), ClosedAt: stampOrNil(t.ClosedAt), Due: stampOrNil(t.Due)}
 }
 
@@ -179,13 +181,13 @@ type TicketIn struct {
 func (s *Server) apiOpenTicket(ctx context.Context, in *struct {
 	Key  string `header:"Idempotency-Key" required:"true" minLength:"1" maxLength:"200"`
 	Body TicketIn
-}) (*struct {
-	Location string `header:"Location"`
-	Body     TicketOut
-}, error) {
+}) (*openedOut, error) {
 	by, err := caller(ctx, org.OpenTicket)
 	if err != nil {
 		return nil, err
+	}
+	if strings.TrimSpace(in.Body.Title) == "" {
+		return nil, huma.Error422UnprocessableEntity("a title is needed", &huma.ErrorDetail{Location: "body.title"})
 	}
 	raw, err := json.Marshal(in.Body)
 	if err != nil {
@@ -201,6 +203,13 @@ func (s *Server) apiOpenTicket(ctx context.Context, in *struct {
 		if known != "" {
 			t, err = s.Office.Get(tx, known)
 			return err
+		}
+		if in.Body.Unit != "" {
+			if _, err := org.GetUnit(tx, in.Body.Unit); errors.Is(err, storage.ErrNotFound) {
+				return huma.Error422UnprocessableEntity("there is no such unit", &huma.ErrorDetail{Location: "body.unit", Value: in.Body.Unit})
+			} else if err != nil {
+				return err
+			}
 		}
 		intake := ticket.Intake{Channel: in.Body.Channel, ExternalID: in.Body.ExternalID, Kind: ticket.Kind(in.Body.Kind), Title: in.Body.Title, Body: in.Body.Body,
 			Place: in.Body.Place, UnitHint: in.Body.Unit, Confidential: in.Body.Confidential, Anonymous: in.Body.Anonymous, Raw: raw, By: ticket.Token(by)}
@@ -232,10 +241,18 @@ func (s *Server) apiOpenTicket(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, s.problemOf("open ticket", err)
 	}
-	return &struct {
-		Location string `header:"Location"`
-		Body     TicketOut
-	}{"/api/v1/tickets/" + t.ID, ticketOut(t)}, nil
+	out := &openedOut{Status: http.StatusCreated, Location: "/api/v1/tickets/" + t.ID, Body: ticketOut(t)}
+	if t.Existing {
+		out.Status = http.StatusOK // the external id was known: what came now is kept beside the first original
+	}
+	return out, nil
+}
+
+// openedOut answers open-ticket: 201 for a new ticket, 200 for one whose external id was there already.
+type openedOut struct {
+	Status   int
+	Location string `header:"Location"`
+	Body     TicketOut
 }
 
 // idempotent returns what an earlier request with the key made, "" for a new key, or 422 when the key was used for
@@ -301,13 +318,16 @@ func list[T, U any](items []T, total int, out func(T) U) *listOf[U] {
 }
 
 func (s *Server) apiCalls(ctx context.Context, in *struct {
-	paging
+	Paging
 	Day         string `query:"day" format:"date" doc:"only calls that began on this day"`
 	Disposition string `query:"disposition"`
 	TicketID    string `query:"ticket_id"`
 }) (*listOf[CallOut], error) {
 	if _, err := caller(ctx, org.ViewCalls); err != nil {
 		return nil, err
+	}
+	if in.Disposition != "" && !slices.Contains(ivr.Dispositions, ivr.Disposition(in.Disposition)) {
+		return nil, huma.Error422UnprocessableEntity("there is no such disposition", &huma.ErrorDetail{Location: "query.disposition", Value: in.Disposition})
 	}
 	f := ivr.Filter{Limit: in.Limit, Offset: in.Offset, Disposition: ivr.Disposition(in.Disposition), TicketID: in.TicketID}
 	if in.Day != "" {
@@ -380,7 +400,7 @@ func messageOut(m sms.Message) MessageOut {
 }
 
 func (s *Server) apiMessages(ctx context.Context, in *struct {
-	paging
+	Paging
 	Campaign string `query:"campaign" doc:"such as survey:2026-11-22"`
 	State    string `query:"state" enum:"queued,sending,unknown,accepted,delivered,failed,expired,cancelled"`
 }) (*listOf[MessageOut], error) {
@@ -430,9 +450,7 @@ func (s *Server) apiSimReply(ctx context.Context, in *struct {
 		Phone string `json:"phone" doc:"the resident's mobile number"`
 		Text  string `json:"text" maxLength:"2000"`
 	}
-}) (*one[struct {
-	ID string `json:"id"`
-}], error) {
+}) (*one[SimReplyOut], error) {
 	if _, err := caller(ctx, org.UseHandset); err != nil {
 		return nil, err
 	}
@@ -444,9 +462,10 @@ func (s *Server) apiSimReply(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, s.problemOf("simulate reply", err)
 	}
-	out := &one[struct {
-		ID string `json:"id"`
-	}]{}
-	out.Body.ID = id
-	return out, nil
+	return &one[SimReplyOut]{Body: SimReplyOut{ID: id}}, nil
+}
+
+// SimReplyOut names a simulated reply.
+type SimReplyOut struct {
+	ID string `json:"id" doc:"the carrier's name for it"`
 }

@@ -15,7 +15,7 @@ import (
 )
 
 func (s *Server) apiTickets(ctx context.Context, in *struct {
-	paging
+	Paging
 	State   string `query:"state" doc:"code of the domain model, such as HANDLING"`
 	Open    bool   `query:"open" doc:"only tickets that are not settled"`
 	Channel string `query:"channel"`

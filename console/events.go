@@ -57,6 +57,7 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Accel-Buffering", "no")
+	flush.SetReadDeadline(time.Time{})
 	flush.SetWriteDeadline(time.Time{})
 	events, cancel := h.subscribe()
 	defer cancel()

@@ -87,6 +87,9 @@ func Restore(ctx context.Context, file, dsn string) error {
 	if err := CheckFile(ctx, file); err != nil {
 		return fmt.Errorf("restore %s: %w", file, err)
 	}
+	if err := isOurs(ctx, file); err != nil {
+		return fmt.Errorf("restore %s: %w", file, err)
+	}
 	part := dsn + ".restoring"
 	if err := copyFile(file, part); err != nil {
 		return fmt.Errorf("restore %s: %w", file, err)
@@ -118,6 +121,20 @@ func Restore(ctx context.Context, file, dsn string) error {
 		return fmt.Errorf("restore %s: %w", file, err)
 	}
 	return syncFile(filepath.Dir(dsn))
+}
+
+// isOurs refuses a file that is no database of ours: SQLite takes an empty file for a sound, empty database.
+func isOurs(ctx context.Context, file string) error {
+	c, err := sql.Open("sqlite3", sqliteURL(file, "mode=ro"))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	var n int
+	if err := c.QueryRowContext(ctx, "SELECT COUNT(*) FROM audit_head").Scan(&n); err != nil || n != 1 {
+		return errors.New("this is no backup made by this program")
+	}
+	return nil
 }
 
 func copyFile(from, to string) error {

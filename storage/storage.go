@@ -90,12 +90,12 @@ func open(dsn string) (*DB, error) {
 	}
 	// FULL, because a claim that a power cut forgets is a text sent twice; immediate, because a deferred transaction
 	// that reads and then writes fails with BUSY under load whatever the time-out.
-	w, err := sql.Open("sqlite3", sqliteURL(abs, "_journal_mode=WAL&_busy_timeout=10000&_foreign_keys=1&_synchronous=FULL&_txlock=immediate"))
+	w, err := sql.Open("sqlite3", sqliteURL(abs, "_journal_mode=WAL&_busy_timeout=10000&_foreign_keys=1&_synchronous=FULL&_txlock=immediate&_stmt_cache_size=200"))
 	if err != nil {
 		return nil, fmt.Errorf("open sqlite writer: %w", err)
 	}
 	w.SetMaxOpenConns(1)
-	r, err := sql.Open("sqlite3", sqliteURL(abs, "_journal_mode=WAL&_busy_timeout=10000&_foreign_keys=1&_query_only=1"))
+	r, err := sql.Open("sqlite3", sqliteURL(abs, "_journal_mode=WAL&_busy_timeout=10000&_foreign_keys=1&_query_only=1&_stmt_cache_size=200"))
 	if err != nil {
 		w.Close()
 		return nil, fmt.Errorf("open sqlite readers: %w", err)

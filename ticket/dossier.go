@@ -38,7 +38,8 @@ type dossier struct {
 	pending []audit.Entry
 	texts   []textRow
 	notices []Notice
-	quiet   bool // the change is the program's own: Revision stays
+	texted  []string // replies to be sent as texts
+	quiet   bool     // the change is the program's own: Revision stays
 }
 
 // fields are the JSON members of every part: kind of part → id → member → value.
@@ -226,7 +227,15 @@ func (d *dossier) save(tx *storage.Tx) error {
 			return err
 		}
 	}
-	d.loaded, d.pending, d.texts, d.fresh = d.seen, nil, nil, false
+	for _, text := range d.texted {
+		if d.o.SendText == nil {
+			break
+		}
+		if err := d.o.SendText(tx, *d.ticket, text); err != nil {
+			return fmt.Errorf("text the reply: %w", err)
+		}
+	}
+	d.loaded, d.pending, d.texts, d.texted, d.fresh = d.seen, nil, nil, nil, false
 	if notify := d.o.Notify; notify != nil {
 		for _, n := range d.notices {
 			tx.After(func() { notify(n) })

@@ -21,6 +21,10 @@ type Office struct {
 	Rules    Rules
 	Now      func() time.Time // nil is time.Now
 
+	// SendText queues a text with a reply to the citizen of a ticket, in the transaction of the command. It returns a
+	// *Refusal when there is no number that can be texted. nil: replies by text are sent by hand.
+	SendText func(tx *storage.Tx, t Ticket, reply string) error
+
 	// Notify is called, after the commit, with each notice that a clock raised.
 	Notify func(Notice)
 	// Changed is called, after the commit, with each ticket that changed.

@@ -69,6 +69,9 @@ type Reply struct {
 	Via  string // how it was given: "phone", "sms", "web", "letter", "12345" …
 }
 
+// BySMS is the way of a reply that the program itself sends (Office.SendText); every other way is a person's.
+const BySMS = "sms"
+
 func (r Reply) check() error {
 	if strings.TrimSpace(r.Text) == "" || strings.TrimSpace(r.Via) == "" {
 		return refuse("reply", "请填写答复内容和答复方式")
@@ -76,11 +79,19 @@ func (r Reply) check() error {
 	return nil
 }
 
+// text remembers what is to be texted to the citizen once the rows are saved.
+func (d *dossier) text(r Reply) {
+	if r.Via == BySMS {
+		d.texted = append(d.texted, strings.TrimSpace(r.Text))
+	}
+}
+
 // reply notes that the citizen was answered, and starts the clocks of 回访 and 评价.
 func (d *dossier) reply(r Reply) {
 	t := d.ticket
 	t.ReplyRef, t.Reply = d.write("reply", r.Text)
 	t.ReplyVia, t.RepliedAt = r.Via, d.now
+	d.text(r)
 	if t.RespondedAt.IsZero() {
 		t.RespondedAt = d.now
 	}
@@ -204,6 +215,7 @@ func (o *Office) Refuse(tx *storage.Tx, id, ground string, notice Reply, by Acto
 		t.Ground, t.DecidedBy = ground, by.String()
 		t.ReplyRef, t.Reply = d.write("notice", notice.Text)
 		t.ReplyVia, t.RepliedAt, t.ClosedAt = notice.Via, d.now, d.now
+		d.text(notice)
 		if t.RespondedAt.IsZero() {
 			t.RespondedAt = d.now
 		}

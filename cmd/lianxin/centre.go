@@ -109,7 +109,7 @@ func (c *centre) wireRooms(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.outbox = &sms.Outbox{DB: c.db, Vault: vault, Signature: c.cfg.Signature, Window: window, Limits: sms.Limits{PerSecond: c.cfg.SMSRate}, Log: c.log}
+	c.outbox = &sms.Outbox{DB: c.db, Vault: vault, Signature: c.cfg.Signature, Window: window, Limits: sms.Limits{PerSecond: c.cfg.SMSRate}, Failover: len(c.cfg.Carriers) > 1, Log: c.log}
 	c.inbox = &sms.Inbox{DB: c.db, Vault: vault, Log: c.log}
 	c.survey = &survey.Survey{DB: c.db, Book: c.book, Office: c.office, Outbox: c.outbox, Inbox: c.inbox, Log: c.log}
 	c.inbox.Handle = func(tx *storage.Tx, in sms.Inbound) error {
@@ -117,6 +117,7 @@ func (c *centre) wireRooms(ctx context.Context) error {
 		return c.survey.Reply(tx, in)
 	}
 	c.outbox.Stopped = c.survey.CarrierStopped
+	c.office.SendText = c.textReply
 	receipts := func(ctx context.Context, r sms.Receipt) error {
 		c.hub.Publish(console.EventSurvey)
 		return c.outbox.Receipt(ctx, r)
@@ -130,7 +131,29 @@ func (c *centre) wireRooms(ctx context.Context) error {
 	}
 
 	c.schedule = schedule.New(c.db, workday.Zone, c.log)
-	return c.schedule.Add(c.survey.Job(c.cfg.SurveyAt))
+	// Silence looks like contentment: replies, receipts and the carriers' ways are watched against their own past.
+	return errors.Join(c.schedule.Add(c.survey.Job(c.cfg.SurveyAt)), c.schedule.Add(c.survey.WatchJob("*/10 * * * *")))
+}
+
+// textReply queues a ticket's reply as a text to its citizen, once for each round.
+func (c *centre) textReply(tx *storage.Tx, t ticket.Ticket, reply string) error {
+	refusal := &ticket.Refusal{Code: "no_mobile", Message: "诉求人没有可以接收短信的手机号码，请选择其他答复方式"}
+	if t.ContactID == "" {
+		return refusal
+	}
+	phone, err := c.book.Phone(tx, t.ContactID)
+	if err != nil {
+		return err
+	}
+	if _, err := contact.ParseMobile(phone.Clear()); err != nil {
+		return refusal
+	}
+	_, _, err = c.outbox.Queue(tx, sms.Message{Key: fmt.Sprintf("reply:%s:%d:%s", t.ID, t.Round, t.State), Campaign: "reply", Phone: phone, Priority: sms.Answer,
+		Body: "您反映的诉求（" + t.Number + "）答复如下：" + reply, NotAfter: time.Now().Add(72 * time.Hour)})
+	if err == nil {
+		tx.After(c.outbox.Wake)
+	}
+	return err
 }
 
 // firstStart fills an empty database with the sample city and gives the API its first token.
@@ -184,12 +207,18 @@ func readOrMake(path string) (string, error) {
 	return text, os.WriteFile(path, []byte(text+"\n"), 0o600)
 }
 
-// openLines opens what answers the telephone: voice, signalling, board, prompts, flow.
-func (c *centre) openLines(ctx context.Context) (err error) {
-	if c.node, err = readOrMake(filepath.Join(c.cfg.Data, nodeFile)); err != nil {
+// bindLines takes the telephone's sockets.
+func (c *centre) bindLines() (err error) {
+	if c.engine, err = media.NewEngine(media.Config{PortLow: c.cfg.RTPPorts.Low, PortHigh: c.cfg.RTPPorts.High, Log: c.log}); err != nil {
 		return err
 	}
-	if c.engine, err = media.NewEngine(media.Config{PortLow: c.cfg.RTPPorts.Low, PortHigh: c.cfg.RTPPorts.High, Log: c.log}); err != nil {
+	c.phones, err = sip.New(c.sipConfig(), c.engine)
+	return err
+}
+
+// openLines opens what answers the telephone: board, prompts, flow, hotline.
+func (c *centre) openLines(ctx context.Context) (err error) {
+	if c.node, err = readOrMake(filepath.Join(c.cfg.Data, nodeFile)); err != nil {
 		return err
 	}
 	if c.board, err = c.openBoard(ctx); err != nil {
@@ -204,9 +233,6 @@ func (c *centre) openLines(ctx context.Context) (err error) {
 	}
 	flow, err := ivr.LoadFlow(c.cfg.Flows, "hotline")
 	if err != nil {
-		return err
-	}
-	if c.phones, err = sip.New(c.sipConfig(), c.engine); err != nil {
 		return err
 	}
 	hotline := ivr.Config{

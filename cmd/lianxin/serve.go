@@ -40,15 +40,20 @@ func serve(ctx context.Context, cfg *Config, log *slog.Logger, ready func(*centr
 		return err
 	}
 	defer c.close()
+	// Every address before anything is made: a start that fails on a port in use leaves an empty house as it was.
+	web, err := net.Listen("tcp", cfg.HTTP)
+	if err != nil {
+		return fmt.Errorf("open the console's address: %w", err)
+	}
+	defer web.Close()
+	if err := c.bindLines(); err != nil {
+		return err
+	}
 	if err := c.firstStart(ctx); err != nil {
 		return err
 	}
 	if err := c.openLines(ctx); err != nil {
 		return err
-	}
-	web, err := net.Listen("tcp", cfg.HTTP)
-	if err != nil {
-		return fmt.Errorf("open the console's address: %w", err)
 	}
 	return c.run(ctx, web, ready)
 }
@@ -60,7 +65,7 @@ func (c *centre) run(ctx context.Context, web net.Listener, ready func(*centre, 
 	defer hangUp()
 	group, work := errgroup.WithContext(ctx)
 
-	server := &http.Server{Handler: c.console(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+	server := &http.Server{Handler: c.console(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute,
 		BaseContext: func(net.Listener) context.Context { return lines }, ErrorLog: slog.NewLogLogger(c.log.Handler(), slog.LevelDebug)}
 	group.Go(func() error {
 		err := error(nil)

@@ -100,6 +100,9 @@ func (r *restoreCmd) Run(ctx context.Context, m *Main, c *Config) error {
 		return err
 	}
 	defer release()
+	if _, err := os.Stat(filepath.Join(c.Data, keysFile)); err != nil {
+		return fmt.Errorf("restore: put the backup's %s into %s first: without the keys nothing in it can be read", keysFile, c.Data)
+	}
 	if err := storage.Restore(ctx, r.File, c.dsn()); err != nil {
 		return err
 	}
