@@ -100,6 +100,7 @@ var functions = template.FuncMap{
 	"pct":     func(f float64) string { return fmt.Sprintf("%.1f%%", 100*f) },
 	"join":    strings.Join,
 	"split":   strings.Fields,
+	"masked":  masked,
 	"add":     func(a, b int) int { return a + b },
 	"minus":   func(a, b int) int { return a - b },
 	"times":   func(a, b float64) float64 { return a * b },

@@ -64,6 +64,11 @@ func (m *Main) Run(ctx context.Context, args []string) (status int) {
 			status = int(code)
 		}
 	}()
+	file, err := readConfig(configPath(args))
+	if err != nil {
+		fmt.Fprintln(m.Err, "lianxin:", err)
+		return 2
+	}
 	var cli commands
 	parser, err := kong.New(&cli,
 		kong.Name("lianxin"),
@@ -72,7 +77,7 @@ func (m *Main) Run(ctx context.Context, args []string) (status int) {
 		kong.Exit(func(code int) { panic(exit(code)) }),
 		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Resolvers(fromFile(args)),
+		kong.Resolvers(fromFile(file)),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(m, &cli.Config),
 	)
@@ -113,12 +118,8 @@ var probe func(*Config)
 var errSaid = errors.New("said already")
 
 // fromFile gives flags that neither the command line nor the environment set their value from the configuration file.
-func fromFile(args []string) kong.Resolver {
-	values, readErr := readConfig(configPath(args))
+func fromFile(values map[string]any) kong.Resolver {
 	return kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-		if readErr != nil {
-			return nil, readErr
-		}
 		for _, env := range flag.Envs {
 			if _, set := os.LookupEnv(env); set {
 				return nil, nil // the environment goes before the file

@@ -94,10 +94,7 @@ func (c *centre) run(ctx context.Context, web net.Listener, ready func(*centre, 
 		desk.Guard(lines, c.board, desk.Reality{Registered: c.phones.Registered, Live: c.hotline.IsLive}, 5*time.Second, c.repaired)
 		return nil
 	})
-	group.Go(func() error {
-		(&desk.Journal{DB: c.db, Node: c.node, Log: c.log}).Run(lines, c.board)
-		return nil
-	})
+	group.Go(func() error { c.journal(lines); return nil })
 	group.Go(func() error { c.tellPages(lines); return nil })
 	group.Go(func() error {
 		<-work.Done()
@@ -153,6 +150,22 @@ func (c *centre) sweep(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
+	}
+}
+
+// journal writes down who was on duty; of a board that several nodes share, one of them does.
+func (c *centre) journal(ctx context.Context) {
+	if shared, ok := c.board.(*desk.Redis); ok {
+		err := shared.Lead(ctx, func(ctx context.Context) error {
+			return (&desk.Journal{DB: c.db, Node: "desk", Log: c.log}).Run(ctx, c.board)
+		})
+		if err != nil && ctx.Err() == nil {
+			c.log.Error("desk: journal", "err", err)
+		}
+		return
+	}
+	if err := (&desk.Journal{DB: c.db, Node: c.node, Log: c.log}).Run(ctx, c.board); err != nil && ctx.Err() == nil {
+		c.log.Error("desk: journal", "err", err)
 	}
 }
 

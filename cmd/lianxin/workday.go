@@ -54,7 +54,13 @@ func (c *workdayBetweenCmd) Run(m *Main) error {
 }
 
 func (m *Main) warnGuessed(cal *workday.Calendar, a, b workday.Day) {
-	for _, year := range cal.Unknown(min(a, b), max(a, b)) {
-		fmt.Fprintf(m.Err, "lianxin: the State Council's calendar of %d is not known; Monday to Friday are taken as working days\n", year)
+	years := cal.Unknown(min(a, b), max(a, b))
+	if len(years) == 0 {
+		return
 	}
+	which := fmt.Sprint(years[0])
+	if len(years) > 1 {
+		which = fmt.Sprintf("%d years from %d to %d", len(years), years[0], years[len(years)-1])
+	}
+	fmt.Fprintf(m.Err, "lianxin: the State Council's calendar of %s is not known; Monday to Friday are taken as working days\n", which)
 }
