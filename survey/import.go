@@ -17,7 +17,7 @@ import (
 
 // ImportOptions say how a file is read.
 type ImportOptions struct {
-	Class  string     // class of every line, for files without the column 业务类别
+	Class  string     // class of the lines that tell none; one that tells another is refused
 	DryRun bool       // tell what would happen and keep nothing
 	By     string     // actor: "staff/…"; empty is "system"
 	Line   func(Line) // called with every line in the order of the file; may be nil
@@ -63,7 +63,9 @@ var reasons = map[string][2]string{
 	"long_id":      {"业务流水号过长", "the serial number is too long"},
 	"bad_time":     {"办理时间无法识别", "the time cannot be read"},
 	"future":       {"办理时间在将来", "the time is in the future"},
-	"broken_line":  {"行格式有误或编码不一致", "the line is malformed, or in another encoding"},
+	"other_class":  {"业务类别与导入时指定的类别不一致", "the class is another than the one given for the import"},
+	"broken_line":  {"行格式有误：引号不成对、位置不对，或字段内换行", "the line is malformed: a quotation mark without its pair or out of place, or a field that goes on in the next line"},
+	"bad_encoding": {"编码与文件其他行不一致，或有乱码", "the line is in another encoding than the file, or garbled"},
 	"too_long":     {"内容过长", "a field is too long"},
 	"no_unit":      {"没有这个单位，不会发送", "no such unit; will not be asked about"},
 	"bad_birth":    {"出生日期无法识别，按未填处理", "the date of birth cannot be read and is left out"},
@@ -73,7 +75,8 @@ var reasons = map[string][2]string{
 var ErrHeader = errors.New("header")
 
 // Import reads service records from CSV (UTF-8 with or without BOM, GBK, GB18030, UTF-16; comma, semicolon or tab) or XLSX
-// (first sheet). Each line becomes a record, once: reading a file again, or another that overlaps, adds nothing. A line
+// (first sheet). Each physical line of a CSV file is read by itself and told of by its number; only empty ones are passed
+// over. A line that is damaged, or in another encoding than most, is refused and the next is read. Each line becomes a record, once: reading a file again, or another that overlaps, adds nothing. A line
 // with a number that cannot be texted is a record too, for the service was rendered; the morning says why it is not asked
 // about. An error means that reading stopped; lines before it are in.
 func (s *Survey) Import(ctx context.Context, r io.Reader, name string, opt ImportOptions) (Imported, error) {
@@ -149,9 +152,13 @@ func (im *importer) loadUnits(ctx context.Context) error {
 const chunk = 500
 
 func (im *importer) run(ctx context.Context, rows table) error {
-	header, _, err := rows.Next()
-	if errors.Is(err, io.EOF) {
+	header, number, err := rows.Next()
+	var bad badLine
+	switch {
+	case errors.Is(err, io.EOF):
 		return fmt.Errorf("%w: the file is empty", ErrHeader)
+	case errors.As(err, &bad):
+		return fmt.Errorf("%w: line %d: %w", ErrHeader, number, bad)
 	}
 	if err != nil {
 		return err
@@ -169,26 +176,30 @@ func (im *importer) run(ctx context.Context, rows table) error {
 			return fmt.Errorf("%w: %w", errStore, err)
 		}
 	}
-	for done := false; !done; {
+	for {
 		var lines []parsed
+		var end error
 		for len(lines) < chunk {
 			cells, number, err := rows.Next()
-			if errors.Is(err, io.EOF) {
-				done = true
+			var bad badLine
+			if err != nil && !errors.As(err, &bad) {
+				end = err
 				break
 			}
-			if p, ok := im.parse(cells, number, err); ok {
+			if p, ok := im.parse(cells, number, bad); ok {
 				lines = append(lines, p)
-			}
-			if err != nil && !errors.Is(err, errBrokenLine) {
-				return err
 			}
 		}
 		if err := im.store(ctx, lines); err != nil {
 			return err
 		}
+		if errors.Is(end, io.EOF) {
+			return nil
+		}
+		if end != nil {
+			return end
+		}
 	}
-	return nil
 }
 
 // parsed is one line after it was read.
@@ -204,15 +215,15 @@ type parsed struct {
 const longest = 500 // characters in a field
 
 // parse makes a record of a line; ok is false for an empty one.
-func (im *importer) parse(cells []string, number int, broken error) (p parsed, ok bool) {
+func (im *importer) parse(cells []string, number int, bad badLine) (p parsed, ok bool) {
 	p.line = Line{Number: number, Outcome: Accepted}
 	refuse := func(code string) (parsed, bool) {
 		p.line.Outcome = Refused
 		p.line.setCode(code)
 		return p, true
 	}
-	if broken != nil {
-		return refuse("broken_line")
+	if bad != "" {
+		return refuse(string(bad))
 	}
 	get := im.cols.reader(cells)
 	empty := true
@@ -226,8 +237,8 @@ func (im *importer) parse(cells []string, number int, broken error) (p parsed, o
 		return p, false
 	}
 	class := im.class
-	if class == nil {
-		cl, known := im.cfg.Class(get(colClass))
+	if told := get(colClass); told != "" || class == nil {
+		cl, known := im.cfg.Class(told)
 		if !known {
 			return refuse("bad_class")
 		}
@@ -235,6 +246,8 @@ func (im *importer) parse(cells []string, number int, broken error) (p parsed, o
 	}
 	p.line.Class, p.line.SourceID = class.Code, get(colSource)
 	switch {
+	case im.class != nil && class.Code != im.class.Code:
+		return refuse("other_class")
 	case p.line.SourceID == "":
 		return refuse("no_source_id")
 	case len(p.line.SourceID) > 100:

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +15,7 @@ import (
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/simplifiedchinese"
 	"golang.org/x/text/encoding/unicode"
+	"pgregory.net/rapid"
 
 	"lianxin/storage"
 	"lianxin/storage/storagetest"
@@ -148,11 +152,182 @@ func TestBrokenLineDoesNotStopTheOthers(t *testing.T) {
 	for _, l := range res.Notable {
 		codes = append(codes, l.Code)
 	}
-	if got := strings.Join(codes, " "); res.Accepted != 2 || res.Refused != 3 || got != "broken_line too_long bad_time" {
+	if got := strings.Join(codes, " "); res.Accepted != 2 || res.Refused != 3 || got != "bad_encoding too_long bad_time" {
 		t.Errorf("%+v", res)
 	}
 	if last := res.Notable[2].Number; last != 11005 {
 		t.Errorf("the line without a time is called %d, want 11005", last)
+	}
+}
+
+// record is a line that can be taken in.
+func record(n int) string {
+	return fmt.Sprintf("户政,HZ%d,2026-11-22 09:00:00,王小明,1990000%04d,,市户政窗口,身份证换领,,备注", n, n)
+}
+
+func toGBK(t interface{ Fatal(...any) }, s string) string {
+	out, err := simplifiedchinese.GBK.NewEncoder().String(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// Every physical line that is not empty is told of with its own number, and each good one is in, whatever stands next to it.
+func TestImportAccountsForEveryLine(t *testing.T) {
+	h := newHouse(t, storagetest.SQLite(t))
+	damages := map[string]func(good string) (line, code string){
+		"closed too early": func(s string) (string, string) {
+			return strings.Replace(s, "王小明", `"王"小明`, 1), "broken_line"
+		},
+		"never closed": func(s string) (string, string) {
+			return strings.Replace(s, "王小明", `"王小明`, 1), "broken_line"
+		},
+		"at the end":      func(s string) (string, string) { return s + `"`, "broken_line" },
+		"a quote inside":  func(s string) (string, string) { return strings.Replace(s, "备注", `"看"他"`, 1), "broken_line" },
+		"NUL":             func(s string) (string, string) { return s + "\x00", "broken_line" },
+		"carriage return": func(s string) (string, string) { return strings.Replace(s, "备注", "备\r注", 1), "broken_line" },
+		"garbage":         func(s string) (string, string) { return strings.Replace(s, "王", "\xff\xfe", 1), "bad_encoding" },
+		"half":            func(s string) (string, string) { line, _, _ := strings.Cut(s, ",2026"); return line, "bad_time" },
+		"too long":        func(s string) (string, string) { return s + strings.Repeat("长", 100_000), "too_long" },
+	}
+	names := slices.Sorted(maps.Keys(damages))
+	batch := 0
+	rapid.Check(t, func(t *rapid.T) {
+		inGBK := rapid.Bool().Draw(t, "GBK")
+		batch += 1000
+		var text strings.Builder
+		write := func(line string, gbk bool) {
+			if gbk {
+				line = toGBK(t, strings.ReplaceAll(line, "\xff\xfe", "\x1a")) // garbage is garbage in each
+				line = strings.ReplaceAll(line, "\x1a", "\xff\xfe")
+			}
+			text.WriteString(line + "\n")
+		}
+		write(strings.TrimSuffix(header, "\n"), inGBK)
+		var want, got []string
+		good, bad := 0, 0
+		for n := range rapid.IntRange(1, 30).Draw(t, "lines") {
+			n += 2
+			line := record(batch%9000 + n)
+			// Fewer than half are damaged: most lines tell the encoding.
+			switch what := rapid.IntRange(0, 3).Draw(t, "what"); {
+			case what == 0 && bad < good:
+				bad++
+				var code string
+				line, code = damages[rapid.SampledFrom(names).Draw(t, "damage")](line)
+				write(line, inGBK)
+				want = append(want, fmt.Sprint(n, " refused ", code))
+			case what == 1 && bad < good:
+				bad++
+				write(line, !inGBK)
+				want = append(want, fmt.Sprint(n, " refused bad_encoding"))
+			case what == 2:
+				text.WriteString("\n")
+			default:
+				good++
+				write(line, inGBK)
+				want = append(want, fmt.Sprint(n, " accepted "))
+			}
+		}
+		_, err := h.survey.Import(h.ctx, strings.NewReader(text.String()), "a.csv", survey.ImportOptions{DryRun: true, Line: func(l survey.Line) {
+			got = append(got, fmt.Sprint(l.Number, " ", l.Outcome, " ", l.Code))
+			if l.Outcome == survey.Refused && (l.Reason == "" || l.English == "") {
+				t.Errorf("line %d is refused without a word", l.Number)
+			}
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("told\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	})
+}
+
+func TestImportRefusesTheDamagedLineAndKeepsTheNext(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		res := h.importText(header + record(1) + "\n" + strings.Replace(record(2), "王小明", `"甲"乙`, 1) + "\n" + record(3) + "\n" + toGBK(t, record(4)) + "\n" +
+			strings.Replace(record(5), "备注", "\"两行\n备注\"", 1) + "\n" + record(6) + "\n" + record(7) + `,"`)
+		var told []string
+		for _, l := range res.Notable {
+			told = append(told, fmt.Sprint(l.Number, l.Code))
+		}
+		if got := strings.Join(told, " "); got != "3broken_line 5bad_encoding 6broken_line 7broken_line 9broken_line" || res.Lines != 8 || res.Accepted != 3 {
+			t.Errorf("%s: %+v", got, res)
+		}
+		if got := h.items("2026-11-22"); len(got) != 3 {
+			t.Errorf("%d records", len(got))
+		}
+	})
+}
+
+func TestImportTellsTheEncodingByMostLines(t *testing.T) {
+	h := newHouse(t, storagetest.SQLite(t))
+	u8, gb := record(1)+"\n"+record(2)+"\n", toGBK(t, record(3)+"\n"+record(4)+"\n")
+	for name, c := range map[string]struct {
+		text, encoding string
+		accepted       int
+	}{
+		"a line of GBK":             {header + u8 + gb[:len(gb)/2], "UTF-8", 2},
+		"a line of UTF-8":           {toGBK(t, header) + gb + u8[:len(u8)/2], "GB18030", 2},
+		"header of UTF-8 alone":     {header + gb, "GB18030", 2},
+		"header of GBK alone":       {toGBK(t, header) + u8, "UTF-8", 2},
+		"a draw in which UTF-8 led": {header + record(1) + "\n" + toGBK(t, record(3)+"\n"+record(4)), "UTF-8", 1},
+		"garbage first":             {header + "户政,\xff\n" + u8, "UTF-8", 2},
+		"a BOM":                     {"\ufeff" + header + u8 + gb + gb, "UTF-8", 2},
+	} {
+		res, err := h.survey.Import(h.ctx, strings.NewReader(c.text), "a.csv", survey.ImportOptions{DryRun: true})
+		if err != nil || res.Encoding != c.encoding || res.Accepted+res.Known != c.accepted || res.Lines != strings.Count(strings.TrimSuffix(c.text, "\n"), "\n") {
+			t.Errorf("%s: %+v, %v", name, res, err)
+		}
+	}
+	_, err := h.survey.Import(h.ctx, strings.NewReader("业务类别,\xff\n"+u8), "a.csv", survey.ImportOptions{})
+	if !errors.Is(err, survey.ErrHeader) || !strings.Contains(err.Error(), "line 1") {
+		t.Errorf("%v does not name the line of the header", err)
+	}
+}
+
+func TestImportClassIsForLinesThatTellNone(t *testing.T) {
+	h := newHouse(t, storagetest.SQLite(t))
+	text := header + record(1) + "\n" + strings.Replace(record(2), "户政", "", 1) + "\n" + strings.Replace(record(3), "户政", "车驾管", 1) + "\n" +
+		strings.Replace(record(4), "户政", "宠物", 1) + "\n" + strings.Replace(record(5), "户政", " huzheng ", 1) + "\n"
+	for class, want := range map[string]string{
+		"":    "2 huzheng/HZ1 accepted,3 / refused bad_class,4 chejiaguan/HZ3 accepted,5 / refused bad_class,6 huzheng/HZ5 accepted",
+		"户政":  "2 huzheng/HZ1 accepted,3 huzheng/HZ2 accepted,4 chejiaguan/HZ3 refused other_class,5 / refused bad_class,6 huzheng/HZ5 accepted",
+		"车驾管": "2 huzheng/HZ1 refused other_class,3 chejiaguan/HZ2 accepted,4 chejiaguan/HZ3 accepted,5 / refused bad_class,6 huzheng/HZ5 refused other_class",
+	} {
+		var got []string
+		_, err := h.survey.Import(h.ctx, strings.NewReader(text), "a.csv", survey.ImportOptions{Class: class, DryRun: true, Line: func(l survey.Line) {
+			got = append(got, strings.TrimSpace(fmt.Sprintf("%d %s/%s %s %s", l.Number, l.Class, l.SourceID, l.Outcome, l.Code)))
+		}})
+		if err != nil || strings.Join(got, ",") != want {
+			t.Errorf("class %q: %s, %v\nwant %s", class, strings.Join(got, ","), err, want)
+		}
+	}
+}
+
+// brokenOff is a file whose reading fails at its end.
+type brokenOff struct{ r io.Reader }
+
+func (b brokenOff) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p)
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+func TestImportThatBreaksOffKeepsTheLinesBefore(t *testing.T) {
+	h := newHouse(t, storagetest.SQLite(t))
+	var text strings.Builder
+	text.WriteString(header)
+	for n := range 12000 { // more than is looked at beforehand
+		text.WriteString(record(n) + "\n")
+	}
+	res, err := h.survey.Import(h.ctx, brokenOff{strings.NewReader(text.String() + "户政,HZ")}, "a.csv", survey.ImportOptions{DryRun: true})
+	if !errors.Is(err, io.ErrUnexpectedEOF) || res.Accepted != 12000 || res.Refused != 0 {
+		t.Errorf("%d accepted, %d refused, %v", res.Accepted, res.Refused, err)
 	}
 }
 

@@ -3,7 +3,7 @@ package survey
 import (
 	"bufio"
 	"bytes"
-	"encoding/csv"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -11,31 +11,44 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/xuri/excelize/v2"
 	"golang.org/x/text/encoding/simplifiedchinese"
-	"golang.org/x/text/encoding/unicode"
-	"golang.org/x/text/transform"
 
 	"lianxin/workday"
 )
 
-// table is a file line by line. Next returns errBrokenLine for a line that cannot be read while later ones can.
+// table is a file line by line. Next returns a badLine for a line that cannot be read while later ones can.
 type table interface {
 	Next() (cells []string, number int, err error)
 	Close() error
 }
 
-var errBrokenLine = errors.New("broken line")
+// badLine is why a line cannot be read: a code of reasons.
+type badLine string
+
+func (b badLine) Error() string { return reasons[string(b)][1] }
+
+const (
+	errBrokenLine badLine = "broken_line"
+	errEncoding   badLine = "bad_encoding"
+	errLongLine   badLine = "too_long"
+)
+
+// sniffed is how much of a file is looked at to tell what it is.
+const sniffed = 1 << 20
 
 // openTable finds out what a file is.
 func openTable(r io.Reader) (table, string, error) {
-	b := bufio.NewReaderSize(r, 1<<20)
-	head, err := b.Peek(1 << 20)
+	b := bufio.NewReaderSize(r, sniffed)
+	head, err := b.Peek(sniffed)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, "", err
 	}
+	t := &csvTable{r: b, eol: '\n', encoding: "UTF-8"}
 	switch {
 	case bytes.HasPrefix(head, []byte("PK\x03\x04")):
 		t, err := openXLSX(b)
@@ -43,68 +56,231 @@ func openTable(r io.Reader) (table, string, error) {
 	case bytes.HasPrefix(head, []byte{0xD0, 0xCF, 0x11, 0xE0}):
 		return nil, "", errors.New("an old .xls workbook; save it as .xlsx or CSV")
 	case bytes.HasPrefix(head, []byte{0xFF, 0xFE}), bytes.HasPrefix(head, []byte{0xFE, 0xFF}):
-		return openCSV(transform.NewReader(b, unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewDecoder())), "UTF-16", nil
-	case bytes.HasPrefix(head, []byte("\xEF\xBB\xBF")):
+		t.encoding, t.order = "UTF-16", binary.LittleEndian
+		if head[0] == 0xFE {
+			t.order = binary.BigEndian
+		}
+		_, _ = b.Discard(2)
+		return t, t.encoding, nil
+	}
+	if !bytes.ContainsRune(head, '\n') && bytes.ContainsRune(head, '\r') {
+		t.eol = '\r' // as Macs once wrote
+	}
+	if bytes.HasPrefix(head, []byte("\xEF\xBB\xBF")) {
 		_, _ = b.Discard(3)
-		return openCSV(b), "UTF-8", nil
-	case looksUTF8(head):
-		return openCSV(b), "UTF-8", nil
+	} else if mostlyGB(head, t.eol) {
+		t.encoding = "GB18030" // holds GBK and GB2312
 	}
-	// GB18030 holds GBK and GB2312.
-	return openCSV(transform.NewReader(b, simplifiedchinese.GB18030.NewDecoder())), "GB18030", nil
+	return t, t.encoding, nil
 }
 
-// looksUTF8 allows for a character cut at the end of what was read.
-func looksUTF8(b []byte) bool {
-	for i := 0; i < utf8.UTFMax; i++ {
-		if utf8.Valid(b) {
-			return true
-		}
-		if len(b) < 1<<19 || len(b) == 0 {
-			return false
-		}
-		b = b[:len(b)-1]
+// mostlyGB tells whether more lines are GB18030 than UTF-8, so that a few lines that came from elsewhere do not decide
+// about the others. Lines without Chinese tell nothing; in a draw the header decides.
+func mostlyGB(head []byte, eol byte) bool {
+	lines := bytes.Split(head, []byte{eol})
+	if len(head) == sniffed && len(lines) > 1 {
+		lines = lines[:len(lines)-1] // cut
 	}
-	return false
+	var gb, u8 int
+	first := -1
+	for _, l := range lines {
+		if first < 0 && len(bytes.TrimSpace(l)) > 0 {
+			first = 0
+			if !utf8.Valid(l) {
+				first = 1
+			}
+		}
+		switch {
+		case isUTF8(l):
+			u8++
+		case !utf8.Valid(l):
+			if _, err := decodeGB(l); err == nil {
+				gb++
+			}
+		}
+	}
+	if gb == u8 {
+		return first == 1
+	}
+	return gb > u8
 }
 
+// isUTF8 tells Chinese in UTF-8 from Chinese in GB18030: a short word of GB18030 may be UTF-8 by chance (通 is U+0368),
+// but hardly gives Chinese.
+func isUTF8(b []byte) bool {
+	return utf8.Valid(b) && bytes.ContainsFunc(b, func(r rune) bool { return unicode.Is(unicode.Han, r) })
+}
+
+func decodeGB(b []byte) (string, error) {
+	out, err := simplifiedchinese.GB18030.NewDecoder().Bytes(b)
+	if err != nil || bytes.ContainsRune(out, utf8.RuneError) {
+		return "", errEncoding
+	}
+	return string(out), nil
+}
+
+// longestLine in bytes; what is longer is not kept in memory.
+const longestLine = 1 << 18
+
+// csvTable reads RFC 4180, each line by itself: a field cannot hold a line break. So a quotation mark too many, or bytes
+// of another encoding, spoil the line they stand in and no other.
 type csvTable struct {
-	r *csv.Reader
-}
-
-func openCSV(r io.Reader) table {
-	b := bufio.NewReaderSize(r, 1<<16)
-	head, _ := b.Peek(1 << 12) // an error comes again when the line is read
-	first, _, _ := strings.Cut(string(head), "\n")
-	c := csv.NewReader(b)
-	c.FieldsPerRecord, c.LazyQuotes, c.ReuseRecord = -1, true, true
-	for _, comma := range []rune{'\t', ';', '，'} {
-		if strings.Count(first, string(comma)) > strings.Count(first, string(c.Comma)) {
-			c.Comma = comma
-		}
-	}
-	return &csvTable{c}
+	r        *bufio.Reader
+	eol      byte
+	encoding string
+	order    binary.ByteOrder // of UTF-16, else nil
+	comma    string           // told by the header; "" before it
+	n        int
+	line     []byte
 }
 
 func (t *csvTable) Next() ([]string, int, error) {
-	cells, err := t.r.Read()
-	var p *csv.ParseError
-	switch {
-	case errors.As(err, &p):
-		return nil, p.StartLine, errBrokenLine
-	case err != nil:
-		return nil, 0, err
-	}
-	line, _ := t.r.FieldPos(0)
-	for _, c := range cells {
-		if !utf8.ValidString(c) || strings.ContainsRune(c, utf8.RuneError) || strings.ContainsRune(c, 0) {
-			return nil, line, errBrokenLine
+	for {
+		t.n++
+		raw, err := t.read()
+		if err != nil {
+			return nil, t.n, err
 		}
+		text, err := t.decode(raw)
+		if err != nil {
+			return nil, t.n, err
+		}
+		text = strings.TrimRight(text, "\r")
+		if text == "" || t.comma == "" && strings.TrimSpace(text) == "" {
+			continue
+		}
+		if strings.ContainsAny(text, "\r\n\x00") {
+			return nil, t.n, errBrokenLine
+		}
+		if t.comma == "" {
+			t.comma = ","
+			for _, c := range []string{"\t", ";", "，"} {
+				if strings.Count(text, c) > strings.Count(text, t.comma) {
+					t.comma = c
+				}
+			}
+		}
+		cells, err := splitCSV(text, t.comma)
+		return cells, t.n, err
 	}
-	return cells, line, nil
 }
 
 func (t *csvTable) Close() error { return nil }
+
+// read gives the bytes up to the end of the line. UTF-16 starts anew with each line wherever it stands: after a lost byte
+// only that line is spoilt.
+func (t *csvTable) read() ([]byte, error) {
+	t.line = t.line[:0]
+	var total int
+	var before, last byte // the last two bytes
+	for {
+		part, err := t.r.ReadSlice(t.eol)
+		total += len(part)
+		if len(t.line)+len(part) <= longestLine && total == len(t.line)+len(part) {
+			t.line = append(t.line, part...)
+		}
+		if n := len(part); n > 1 {
+			before, last = part[n-2], part[n-1]
+		} else if n == 1 {
+			before, last = last, part[0]
+		}
+		end := 0 // bytes of the line's end
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull):
+			continue
+		case errors.Is(err, io.EOF) && total == 0:
+			return nil, io.EOF
+		case errors.Is(err, io.EOF):
+		case err != nil:
+			return nil, err
+		case t.order == nil:
+			end = 1
+		case t.order == binary.ByteOrder(binary.BigEndian):
+			if total < 2 || before != 0 {
+				continue // one half of another character
+			}
+			end = 2
+		default:
+			next, err := t.r.Peek(1)
+			if err == nil && next[0] != 0 {
+				continue
+			}
+			if err == nil {
+				_, _ = t.r.Discard(1)
+			}
+			end = 1
+		}
+		if total > len(t.line) {
+			return nil, errLongLine
+		}
+		return t.line[:total-end], nil
+	}
+}
+
+// decode gives the text of a line. The header is read in whatever encoding it is: its names are known.
+func (t *csvTable) decode(raw []byte) (string, error) {
+	header := t.comma == ""
+	switch {
+	case t.order != nil:
+		if len(raw)%2 != 0 {
+			return "", errEncoding
+		}
+		units := make([]uint16, len(raw)/2)
+		for i := range units {
+			units[i] = t.order.Uint16(raw[2*i:])
+		}
+		raw = []byte(string(utf16.Decode(units)))
+	case t.encoding == "GB18030" && !isUTF8(raw), header && !utf8.Valid(raw):
+		return decodeGB(raw)
+	case t.encoding == "GB18030" && !header:
+		return "", errEncoding // it would read as other Chinese characters
+	}
+	if !utf8.Valid(raw) || bytes.ContainsRune(raw, utf8.RuneError) {
+		return "", errEncoding
+	}
+	return string(raw), nil
+}
+
+// splitCSV splits one line. A quotation mark inside a field that is not quoted stands for itself if it has its pair in the
+// same field; anything else that RFC 4180 does not allow is an error, for nobody can say where such a field ends.
+func splitCSV(line, comma string) ([]string, error) {
+	var cells []string
+	for {
+		var cell string
+		if rest, quoted := strings.CutPrefix(line, `"`); quoted {
+			var b strings.Builder
+			for {
+				text, after, closed := strings.Cut(rest, `"`)
+				if !closed {
+					return nil, errBrokenLine
+				}
+				b.WriteString(text)
+				if rest, closed = strings.CutPrefix(after, `"`); !closed {
+					break
+				}
+				b.WriteByte('"')
+			}
+			cell, line = b.String(), rest
+			if line != "" && !strings.HasPrefix(line, comma) {
+				return nil, errBrokenLine
+			}
+		} else {
+			i := strings.Index(line, comma)
+			if i < 0 {
+				i = len(line)
+			}
+			cell, line = line[:i], line[i:]
+			if strings.Count(cell, `"`)%2 != 0 {
+				return nil, errBrokenLine
+			}
+		}
+		cells = append(cells, cell)
+		if line == "" {
+			return cells, nil
+		}
+		line = line[len(comma):]
+	}
+}
 
 type xlsxTable struct {
 	f    *excelize.File
