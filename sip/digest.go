@@ -144,11 +144,29 @@ func (a *authority) challenge(s *Server, req *gosip.Request, tx *gosip.ServerTx,
 		tail = ", stale=true"
 	}
 	var headers []gosip.Header
-	for _, alg := range s.cfg.Digests {
+	for _, alg := range algorithms(s.cfg.Digests, req) {
 		headers = append(headers, header(ask, `Digest realm="`+a.realm+`", nonce="`+nonce+`", algorithm=`+alg+`, qop="auth"`+tail))
 	}
 	s.respond(req, tx, code, "", headers...)
 	return "", false
+}
+
+// md5Only are the beginnings of the User-Agents of phones that give up at a challenge whose algorithm they do not know, instead of
+// taking the next one (RFC 8760 2.4): baresip as Debian 12 has it. They know MD5.
+var md5Only = []string{"baresip v0.", "baresip v1."}
+
+// algorithms are those of the challenges to a request.
+func algorithms(digests []string, req *gosip.Request) []string {
+	h := req.GetHeader("User-Agent")
+	if h == nil || !slices.Contains(digests, "MD5") {
+		return digests
+	}
+	for _, begin := range md5Only {
+		if strings.HasPrefix(h.Value(), begin) {
+			return []string{"MD5"}
+		}
+	}
+	return digests
 }
 
 // prove checks the credentials that a request brings.
