@@ -138,7 +138,7 @@ func (g Grader) Grade(c Case) Verdict {
 			at = time.Now()
 		}
 	}
-	s := rules.lex.read(c.Title, c.Text, at)
+	s := rules.lex.read(c.Title, c.Text, at.In(zone))
 	f := scoring{rules: rules, source: s, best: map[string]Factor{}}
 	f.fromText()
 	f.fromHistory(c.History)

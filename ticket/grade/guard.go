@@ -109,12 +109,15 @@ func (g *guard) holds(s *source, m *match) bool {
 	return false
 }
 
+// overlap is how far a guard's word may reach into the match: 怕有人 before 有人跳楼.
+const overlap = 2
+
 // before looks for the guard's words between low and pos.
 func (g *guard) before(s *source, pos, low int) bool {
 	lo, _ := s.window(pos, pos, g.Before, 0, g.Scope)
 	lo = max(lo, low)
 	for i := lo; i < pos; i++ {
-		n := g.words.at(s, i, pos)
+		n := g.words.at(s, i, min(pos+overlap, len(s.runes)))
 		if n == 0 && g.PastDates {
 			if t, ok := s.token(i, since); ok && t.to <= pos && t.value > 30 {
 				n = t.to - i
