@@ -181,7 +181,7 @@ func (l *leg) renegotiate(req *gosip.Request) (res *gosip.Response, late bool, c
 			}
 			pick := r.pick(order)
 			l.stream = stream{addr: l.mediaAddr(r), port: l.media.Port(), codecs: []offered{pick}, events: r.events,
-				dir: r.dir.reversed(), mux: r.mux}
+				dir: l.held(r.dir.reversed()), mux: r.mux}
 			if err := l.agree(r, pick); err != nil {
 				l.stream = was
 				return nil, false, 488

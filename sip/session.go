@@ -145,7 +145,7 @@ func (l *leg) keepAlive() {
 	if byUpdate {
 		res, err = l.change(ctx, gosip.UPDATE, nil)
 	} else {
-		res, err = l.change(ctx, gosip.INVITE, func() []byte { return l.sdp.offer(l.stream) })
+		res, err = l.change(ctx, gosip.INVITE, l.reoffer)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -170,7 +170,7 @@ func (l *leg) lastRefresh(byUpdate bool) {
 	defer cancel()
 	method, body := gosip.UPDATE, (func() []byte)(nil)
 	if !byUpdate {
-		method, body = gosip.INVITE, func() []byte { return l.sdp.offer(l.stream) }
+		method, body = gosip.INVITE, l.reoffer
 	}
 	if res, err := l.change(ctx, method, body); err != nil || res.StatusCode >= 300 {
 		_ = l.finish(context.Background(), ByTimeout, causeSession, 0)

@@ -15,6 +15,8 @@ type talk struct {
 	remote *remote       // the far end's last description that was agreed
 	codec  offered       // what we send
 	stream stream        // our last description
+
+	holding bool // we hold the far end
 }
 
 // describe writes our answer to offer and applies it, or, without one, our own offer. mu is held.
@@ -25,7 +27,7 @@ func (l *leg) describe(offer *remote) (body []byte, late bool, err error) {
 	}
 	pick := offer.pick(l.order)
 	l.stream = stream{addr: l.mediaAddr(offer), port: l.media.Port(), codecs: []offered{pick}, events: offer.events,
-		dir: offer.dir.reversed(), mux: offer.mux}
+		dir: l.held(offer.dir.reversed()), mux: offer.mux}
 	if err := l.agree(offer, pick); err != nil {
 		return nil, false, err
 	}
@@ -33,7 +35,7 @@ func (l *leg) describe(offer *remote) (body []byte, late bool, err error) {
 }
 
 func (l *leg) fullOffer() stream {
-	st := stream{addr: l.mediaAddr(nil), port: l.media.Port(), events: 101, dir: both}
+	st := stream{addr: l.mediaAddr(nil), port: l.media.Port(), events: 101, dir: l.held(both)}
 	for _, c := range l.order {
 		st.codecs = append(st.codecs, offered{c.PT(), c})
 	}
