@@ -81,10 +81,12 @@ func TestMissedRunIsMadeUpOnlyInsideItsWindow(t *testing.T) {
 func TestRunOfADeadNodeIsTakenOver(t *testing.T) {
 	storagetest.Each(t, func(t *testing.T, db *storage.DB) {
 		at := time.Date(2026, 11, 23, 9, 30, 0, 0, shanghai)
+		var clock atomic.Pointer[time.Time]
 		now := at.Add(time.Second)
+		clock.Store(&now)
 		node := func(run func(context.Context, time.Time) error) *schedule.Scheduler {
 			s := schedule.New(db, shanghai, quiet())
-			s.Now = func() time.Time { return now }
+			s.Now = func() time.Time { return *clock.Load() }
 			s.Add(schedule.Job{Name: "morning", Spec: "30 9 * * *", Window: time.Hour, Run: run})
 			return s
 		}
@@ -104,7 +106,8 @@ func TestRunOfADeadNodeIsTakenOver(t *testing.T) {
 		if runs.Load() != 0 {
 			t.Fatal("taken over while the other node could still be alive")
 		}
-		now = now.Add(2 * time.Minute)
+		later := now.Add(2 * time.Minute)
+		clock.Store(&later)
 		s.CatchUp(ctx)
 		eventually(t, func() bool { return runs.Load() == 1 })
 	})

@@ -26,7 +26,7 @@ type Folder struct {
 	Dir    string
 	Settle time.Duration // 5 s when 0; negative takes a file at once
 	Every  time.Duration // how often Run looks; 10 s when 0
-	Class  string        // class of every line, for files without the column 业务类别
+	Class  string        // class of the lines that name none; a line that names another is refused
 
 	seen map[string]stamp
 }

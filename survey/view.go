@@ -21,7 +21,7 @@ type View struct {
 	Name   string  // in the list of imports
 	DB     *sql.DB // of the source system
 	Query  string  // its columns are named like those of the files; two placeholders: from and to, "2026-11-22 00:00:00", to excluded
-	Class  string  // class of every row, for views without the column 业务类别
+	Class  string  // class of the rows that name none; a row that names another is refused
 	Days   int     // so many days are read again each time, for what was entered late; 3 when 0
 }
 

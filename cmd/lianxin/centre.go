@@ -286,6 +286,10 @@ func (c *centre) sipConfig() sip.Config {
 		},
 		Log: c.log,
 	}
+	if c.cfg.SIPTLS != "" {
+		cfg.Listen = append(cfg.Listen, "tls://"+c.cfg.SIPTLS)
+		cfg.TLS.Certificate, cfg.TLS.Key = c.cfg.SIPCert, c.cfg.SIPKey
+	}
 	if c.cfg.PublicIP != "" {
 		cfg.PublicIP = netip.MustParseAddr(c.cfg.PublicIP) // check has read it
 	}

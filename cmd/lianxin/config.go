@@ -27,7 +27,11 @@ type Config struct {
 	TLSCert string `name:"tls-cert" help:"Certificate file (PEM) for HTTPS; browsers give the microphone away only over HTTPS or to localhost." env:"LIANXIN_TLS_CERT"`
 	TLSKey  string `name:"tls-key" help:"Private key file (PEM) of the certificate." env:"LIANXIN_TLS_KEY"`
 
-	SIP      string    `name:"sip" help:"Address on which SIP is answered, UDP and TCP." default:"0.0.0.0:5060" env:"LIANXIN_SIP"`
+	SIP     string `name:"sip" help:"Address on which SIP is answered, UDP and TCP." default:"0.0.0.0:5060" env:"LIANXIN_SIP"`
+	SIPTLS  string `name:"sip-tls" help:"Address on which SIP over TLS is answered, such as 0.0.0.0:5061; needs --sip-cert and --sip-key." env:"LIANXIN_SIP_TLS"`
+	SIPCert string `name:"sip-cert" help:"Certificate file (PEM) of SIP over TLS; read again when it changes." env:"LIANXIN_SIP_CERT"`
+	SIPKey  string `name:"sip-key" help:"Private key file (PEM) of SIP over TLS." env:"LIANXIN_SIP_KEY"`
+
 	RTPPorts PortRange `name:"rtp-ports" help:"UDP ports of the voice. Keep them out of the kernel's ephemeral range." default:"16000-17999" env:"LIANXIN_RTP_PORTS"`
 	PublicIP string    `name:"public-ip" help:"Address that phones are told to send to; by default the one from which this machine reaches them." env:"LIANXIN_PUBLIC_IP"`
 	Trunks   []string  `name:"trunk" help:"Addresses (IP or CIDR) of the carrier's trunks: their P-Asserted-Identity is believed." env:"LIANXIN_TRUNKS"`
@@ -41,6 +45,7 @@ type Config struct {
 	Drain     time.Duration `name:"drain" help:"How long calls may go on after the program was told to stop." default:"10s" env:"LIANXIN_DRAIN"`
 	Sample    bool          `name:"sample" help:"Load the sample city when the database is empty." default:"true" negatable:"" env:"LIANXIN_SAMPLE"`
 
+	Records   string   `name:"records-folder" help:"Folder into which other systems put files of service records (CSV, XLSX); each is read once and moved to done/ or failed/ with a report." env:"LIANXIN_RECORDS_FOLDER" type:"path"`
 	SurveyAt  string   `name:"survey-at" help:"When yesterday's users are asked: five cron fields, Asia/Shanghai." default:"30 9 * * *" env:"LIANXIN_SURVEY_AT"`
 	Window    string   `name:"sms-window" help:"When texts may be sent, Asia/Shanghai." default:"09:00-20:00" env:"LIANXIN_SMS_WINDOW"`
 	Carriers  []string `name:"sms-carrier" help:"Carriers of texts in order of preference: sim (the simulated handset), twilio, kannel, cmpp, aliyun, tencent. What the first surely did not take goes to the next. Accounts stand in the configuration file." enum:"sim,twilio,kannel,cmpp,aliyun,tencent" default:"sim" env:"LIANXIN_SMS_CARRIER"`
@@ -127,6 +132,9 @@ func (c *Config) check() error {
 		if _, err := netip.ParseAddr(c.PublicIP); err != nil {
 			return fmt.Errorf("--public-ip %q is no IP address", c.PublicIP)
 		}
+	}
+	if c.SIPTLS != "" && (c.SIPCert == "" || c.SIPKey == "") {
+		return errors.New("--sip-tls needs --sip-cert and --sip-key")
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return errors.New("--tls-cert and --tls-key belong together")

@@ -17,7 +17,7 @@ type recordsCmd struct {
 
 type recordsImportCmd struct {
 	File   string `arg:"" help:"CSV (UTF-8, GBK, GB18030) or XLSX." type:"existingfile"`
-	Class  string `help:"Class of service of every line, for files without the column 业务类别 (a code such as 110, or a name such as 户政)."`
+	Class  string `help:"Class of the lines that name none (a code such as 110, or a name such as 户政); a line that names another is refused."`
 	DryRun bool   `name:"dry-run" help:"Tell what would happen and keep nothing."`
 	Quiet  bool   `short:"q" help:"Print only lines that were refused or are odd, and the sums."`
 }

@@ -18,6 +18,7 @@ import (
 
 	"lianxin/console"
 	"lianxin/desk"
+	"lianxin/survey"
 	"lianxin/workday"
 )
 
@@ -84,6 +85,9 @@ func (c *centre) run(ctx context.Context, web net.Listener, ready func(*centre, 
 	group.Go(func() error { return c.inbox.Run(work) })
 	if c.sim != nil {
 		group.Go(func() error { return c.sim.Run(work) })
+	}
+	if c.cfg.Records != "" {
+		group.Go(func() error { return (&survey.Folder{Survey: c.survey, Dir: c.cfg.Records}).Run(work) })
 	}
 	for _, link := range c.links {
 		group.Go(func() error { return link(work) })
