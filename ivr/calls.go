@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lianxin/contact"
+	"lianxin/ivr/flow"
 	"lianxin/storage"
 )
 
@@ -102,7 +103,8 @@ type Record struct {
 type Step struct {
 	At   int64    `json:"t"`              // milliseconds after Record.Started
 	Node string   `json:"node,omitempty"` // node of the flow
-	Did  string   `json:"did,omitempty"`  // what happened
+	Verb string   `json:"verb,omitempty"` // verb of the node that the caller came to
+	Did  string   `json:"did,omitempty"`  // what happened, for people (zh-CN)
 	Said []string `json:"said,omitempty"` // prompts that began to play
 }
 
@@ -155,6 +157,11 @@ func (c Calls) scan(row storage.Row) (Record, error) {
 	r.Answers = strings.Fields(answers)
 	if err := json.Unmarshal([]byte(steps), &r.Steps); err != nil {
 		return r, fmt.Errorf("steps of call %s: %w", r.ID, err)
+	}
+	for i, s := range r.Steps { // records of before have the verb alone
+		if label := flow.Label(s.Did); label != "" && s.Verb == "" {
+			r.Steps[i].Verb, r.Steps[i].Did = s.Did, label
+		}
 	}
 	plain, err := c.Vault.For(numberPurpose).Open(sealed)
 	if err != nil {

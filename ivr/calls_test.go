@@ -46,7 +46,7 @@ func TestARecordComesBackAsItWasSaved(t *testing.T) {
 			Wait: time.Second, Talk: 57 * time.Second, Rating: 4, Recording: "2026/11/23/x.wav", RecordingSHA256: "ab", RecordingTime: time.Minute,
 			RecordingBytes: 1 << 20, RecordedFrom: at(time.Second), MessageFrom: time.Second, MessageTime: 2 * time.Second, TicketID: "t1", CallbackID: "b1",
 			Answers: []string{"id-card-lost", "passport"}, Flow: "hotline", FlowVersion: "1+abc",
-			Steps: []Step{{At: 3, Node: "open", Did: "say", Said: []string{"greeting"}}},
+			Steps: []Step{{At: 3, Node: "open", Verb: "say", Did: "播放语音", Said: []string{"greeting"}}},
 		}
 		bare := Record{ID: storage.NewID(), Node: "a", Anonymous: true, Started: at(time.Hour), Seen: at(time.Hour), Steps: []Step{}}
 		ctx := context.Background()
@@ -186,14 +186,16 @@ func Test110IsKeyedInOneGo(t *testing.T) {
 		gaps []time.Duration // before each key
 		want string          // as given on, ! is 110; a held 1 is (1)
 	}{
-		{"at once", "110", []time.Duration{0, 300 * ms, 300 * ms}, "1(1)!"},
-		{"slowly", "110", []time.Duration{0, 1400 * ms, 1400 * ms}, "1(1)!"},
-		{"at leisure through three menus", "110", []time.Duration{0, 3000 * ms, 3000 * ms}, "110"},
+		{"at once", "110", []time.Duration{0, 300 * ms, 300 * ms}, "(1)(1)!"},
+		{"slowly", "110", []time.Duration{0, 1400 * ms, 1400 * ms}, "(1)(1)!"},
+		{"at leisure through three menus", "110", []time.Duration{0, 3000 * ms, 3000 * ms}, "(1)(1)0"},
 		{"part of a longer row", "2110", []time.Duration{0, 300 * ms, 300 * ms, 300 * ms}, "2110"},
-		{"after a pause", "2110", []time.Duration{0, 2500 * ms, 300 * ms, 300 * ms}, "21(1)!"},
-		{"1 and 1", "11", []time.Duration{0, 300 * ms}, "1(1)"},
-		{"1111", "1111", []time.Duration{0, 300 * ms, 300 * ms, 300 * ms}, "1(1)11"},
-		{"letters are no keys", "1A10", []time.Duration{0, 100 * ms, 100 * ms, 100 * ms}, "110"},
+		{"after 0, which leads into no menu", "0110", []time.Duration{0, 300 * ms, 300 * ms, 300 * ms}, "0(1)(1)!"},
+		{"after the 1 that led to the queue", "1110", []time.Duration{0, 1600 * ms, 300 * ms, 300 * ms}, "(1)(1)(1)!"},
+		{"after a pause", "2110", []time.Duration{0, 2500 * ms, 300 * ms, 300 * ms}, "2(1)(1)!"},
+		{"1 and 1", "11", []time.Duration{0, 300 * ms}, "(1)(1)"},
+		{"1111", "1111", []time.Duration{0, 300 * ms, 300 * ms, 300 * ms}, "(1)(1)11"},
+		{"letters are no keys", "1A10", []time.Duration{0, 100 * ms, 100 * ms, 100 * ms}, "(1)(1)0"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var k keypad

@@ -20,19 +20,22 @@ func (v *visit) open(tx *storage.Tx, title, body string, kind ticket.Kind) (tick
 	if kind == "" {
 		kind = ticket.Kind(v.fields["kind"])
 	}
-	in := ticket.Intake{
-		Channel: hotlineChannel, ExternalID: r.ID, CallID: r.ID, ContactID: v.person.ID, Anonymous: v.person.ID == "",
-		Kind: kind, Title: title, Body: body, Confidential: v.fields["confidential"] == "yes", At: r.Started, By: ticket.Bot,
-	}
+	return v.h.open(tx, &r, ticket.Intake{Kind: kind, Title: title, Body: body, Confidential: v.fields["confidential"] == "yes", By: ticket.Bot})
+}
+
+// open enters the ticket of a call and notes it in r.
+func (h *Hotline) open(tx *storage.Tx, r *Record, in ticket.Intake) (ticket.Ticket, error) {
+	in.Channel, in.ExternalID, in.CallID, in.At = hotlineChannel, r.ID, r.ID, r.Started
+	in.ContactID, in.Anonymous = r.ContactID, r.ContactID == ""
 	if r.Urgent {
 		in.Colour = ticket.Orange
 	}
-	t, err := v.h.cfg.Office.Open(tx, in)
+	t, err := h.cfg.Office.Open(tx, in)
 	if err != nil {
 		return t, err
 	}
 	r.TicketID = t.ID
-	return t, v.h.calls.save(tx, &r)
+	return t, h.calls.save(tx, r)
 }
 
 // opened notes the ticket of the call once it is committed.
@@ -45,15 +48,18 @@ func (v *visit) opened(t ticket.Ticket) {
 // fills it in, and if the call drops it is there. A database that fails does not keep the caller from the operator.
 func (v *visit) draft(ctx context.Context) {
 	if v.record().TicketID != "" {
+		v.mark(ctx)
 		return
 	}
-	title := "热线来电，待坐席补记"
+	ctx, cancel := after(ctx) // also of a caller who hangs up at this moment
+	defer cancel()
+	title := draftTitle
 	if v.urgent() {
-		title = "紧急来电（110），待坐席补记"
+		title = draftUrgent
 	}
 	var t ticket.Ticket
 	err := v.h.update(ctx, func(tx *storage.Tx) (err error) {
-		t, err = v.open(tx, title, "来电人请求人工服务，内容由坐席补记。", "")
+		t, err = v.open(tx, title, draftBody, "")
 		return err
 	})
 	if err != nil {
@@ -66,14 +72,7 @@ func (v *visit) draft(ctx context.Context) {
 
 // owe opens a call-back in the caller's transaction and notes it in r.
 func (v *visit) owe(tx *storage.Tx, r *Record, kind ticket.CallbackKind, reason string) (ticket.Callback, error) {
-	cb, err := v.h.oweTo(tx, ticket.Callback{
-		Kind: kind, TicketID: r.TicketID, ContactID: v.person.ID, CallID: r.ID, Reason: reason, By: ticket.Bot,
-	})
-	if err != nil {
-		return cb, err
-	}
-	r.CallbackID = cb.ID
-	return cb, v.h.calls.save(tx, r)
+	return v.h.owe(tx, r, kind, reason, ticket.Bot)
 }
 
 // oweTo opens a call-back; one whose ticket has been settled meanwhile stands by itself.
@@ -84,6 +83,23 @@ func (h *Hotline) oweTo(tx *storage.Tx, c ticket.Callback) (ticket.Callback, err
 		return h.cfg.Office.OpenCallback(tx, c)
 	}
 	return cb, err
+}
+
+// urgentDue is how soon a caller is called back who keyed 110 and spoke with nobody.
+const urgentDue = 10 * time.Minute
+
+// owe opens the call-back of a call and notes it in r. That of a caller who keyed 110 is one of its own, due at once.
+func (h *Hotline) owe(tx *storage.Tx, r *Record, kind ticket.CallbackKind, reason string, by ticket.Actor) (ticket.Callback, error) {
+	c := ticket.Callback{Kind: kind, TicketID: r.TicketID, ContactID: r.ContactID, CallID: r.ID, Reason: reason, By: by}
+	if r.Urgent && kind != ticket.CallbackRating {
+		c.Key, c.Due, c.Reason = "urgent:"+r.ID, h.now().Add(urgentDue), "紧急来电（110），请立即回拨。"+reason
+	}
+	cb, err := h.oweTo(tx, c)
+	if err != nil {
+		return cb, err
+	}
+	r.CallbackID = cb.ID
+	return cb, h.calls.save(tx, r)
 }
 
 // openCallback is owe in a transaction of its own.
@@ -134,7 +150,7 @@ func (v *visit) mine(t ticket.Ticket) bool {
 	return v.person.ID != "" && t.ContactID == v.person.ID && !t.Restricted
 }
 
-// by is a moment as the caller would say it, in the zone of the bureau.
+// local is a moment as the caller would say it, in the zone of the bureau.
 func (v *visit) local(t time.Time) time.Time { return t.In(workday.Zone) }
 
 func isNotFound(err error) bool { return errors.Is(err, storage.ErrNotFound) }

@@ -140,6 +140,10 @@ func TestKilledUnderCallsTheRecordsAreClosedTruthfully(t *testing.T) {
 		t.Errorf("the menu: %+v", r)
 	}
 	s.View(t, func(tx *storage.Tx) error {
+		tk, err := s.Office.Get(tx, records[1].TicketID)
+		if tk.Title != "未接通来电，待回拨" || !strings.Contains(tk.Body, "因系统中断未接通，未与坐席通话。") {
+			t.Errorf("the ticket of who waited: %q %q, %v", tk.Title, tk.Body, err)
+		}
 		_, n, err := s.Office.Callbacks(tx, ticket.CallbackFilter{Viewer: ticket.System})
 		if n != 3 {
 			t.Errorf("%d call-backs", n)

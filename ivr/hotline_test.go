@@ -17,6 +17,7 @@ import (
 	"lianxin/sip"
 	"lianxin/speech"
 	"lianxin/storage"
+	"lianxin/workday"
 )
 
 func patient(t *testing.T) context.Context {
@@ -275,7 +276,7 @@ func TestADiskThatFailsDoesNotEndACall(t *testing.T) {
 			t.Fatal(err)
 		}
 		// A file where the folder of the year should be.
-		if err := os.WriteFile(filepath.Join(c.Recordings, time.Now().UTC().Format("2006")), nil, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(c.Recordings, time.Now().In(workday.Zone).Format("2006")), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}})

@@ -17,26 +17,31 @@ var _ flow.Host = (*visit)(nil)
 
 // keypad turns single key presses into keys of the flow: 110 keyed in one go is one key of its own.
 type keypad struct {
-	last    [2]rune
-	at      [3]time.Time // of last, and of the key before them
+	last    [3]rune
+	at      [3]time.Time // of last
 	private bool
 }
 
-// The keys of 110 follow each other within together, after a pause of alone: whoever presses 1, 1 and 0 in three menus
-// at leisure does not mean it.
-const (
-	together = 1500 * time.Millisecond
-	alone    = 2 * time.Second
-)
+// The keys of 110 follow each other within together, after a longer pause or a key that leads into no menu: whoever
+// presses 1, 1 and 0 in three menus at leisure, or goes through menus they know by heart, does not mean it.
+const together = 1500 * time.Millisecond
 
-// press takes a key and says what it means. hold is true for the second 1 of what may become 110: it counts as itself
-// only when no 0 follows in time.
+// window is how long a 1 that may begin 110 waits for the next key before it counts as itself: a pause that people do not
+// make between the keys of one number, and that a caller who meant 1 hardly notices.
+const window = 1200 * time.Millisecond
+
+// press takes a key and says what it means. hold is true for the 1s of what may become 110: they count as themselves
+// only when the rest does not follow in time.
 func (k *keypad) press(key rune, now time.Time) (means flow.Key, hold bool) {
 	close := now.Sub(k.at[2]) <= together
-	apart := func(first time.Time, before time.Time) bool { return before.IsZero() || first.Sub(before) >= alone }
-	urgent := !k.private && key == '0' && k.last == [2]rune{'1', '1'} && close && k.at[2].Sub(k.at[1]) <= together && apart(k.at[1], k.at[0])
-	hold = !k.private && key == '1' && k.last[1] == '1' && close && apart(k.at[2], k.at[1])
-	k.last = [2]rune{k.last[1], key}
+	apart := func(first, before time.Time, key rune) bool {
+		return key < '1' || key > '8' || first.Sub(before) > together
+	}
+	urgent := !k.private && key == '0' && k.last[1] == '1' && k.last[2] == '1' && close && k.at[2].Sub(k.at[1]) <= together && apart(k.at[1], k.at[0], k.last[0])
+	first := apart(now, k.at[2], k.last[2])
+	second := k.last[2] == '1' && close && apart(k.at[2], k.at[1], k.last[1])
+	hold = !k.private && key == '1' && (first || second)
+	k.last = [3]rune{k.last[1], k.last[2], key}
 	k.at = [3]time.Time{k.at[1], k.at[2], now}
 	switch {
 	case urgent:
@@ -48,8 +53,10 @@ func (k *keypad) press(key rune, now time.Time) (means flow.Key, hold bool) {
 }
 
 // readKeys reads the caller's keys as they come, whatever the call is doing meanwhile: the time between them tells 110.
+// A 1 that may begin it is held back: were it to act at once, whoever keys 110 would first be led somewhere else.
 func (v *visit) readKeys(ctx context.Context) {
-	var held flow.Key
+	var held []flow.Key
+	urgent := v.flow.Anywhere[flow.Outcome(flow.Urgent)] != ""
 	give := func(key flow.Key) {
 		select {
 		case v.keys <- key:
@@ -58,30 +65,44 @@ func (v *visit) readKeys(ctx context.Context) {
 	}
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	release := func() {
+		for _, key := range held {
+			give(key)
+		}
+		held = nil
+		v.holding.Store(false)
+	}
 	for {
 		select {
 		case d := <-v.call.Media().Digits():
 			v.padLock.Lock()
 			key, hold := v.pad.press(d.Key, time.Now())
 			v.padLock.Unlock()
-			if held != flow.NoKey && key != flow.Urgent {
-				give(held)
-			}
-			held = flow.NoKey
 			switch {
-			case hold:
-				held = key
-				timer.Reset(together)
-			case key != flow.NoKey:
+			case key == flow.Urgent && urgent:
+				held = nil
+				v.alarm()
 				give(key)
+				v.holding.Store(false)
+			case hold && urgent:
+				held = append(held, key)
+				v.holding.Store(true)
+				timer.Reset(window)
+			case key == flow.Urgent:
+				give('0')
+			default:
+				release()
+				if key != flow.NoKey {
+					give(key)
+				}
 			}
 		case key := <-v.words:
+			if key == flow.Urgent && urgent {
+				v.alarm()
+			}
 			give(key)
 		case <-timer.C:
-			if held != flow.NoKey {
-				give(held)
-				held = flow.NoKey
-			}
+			release()
 		case <-ctx.Done():
 			return
 		}
@@ -128,15 +149,21 @@ func (v *visit) Press(ctx context.Context, wait time.Duration) (flow.Key, error)
 	leg := v.call.Media()
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
-	select {
-	case key := <-v.keys:
-		return key, nil
-	case <-timer.C:
-		return flow.NoKey, nil
-	case <-leg.Done():
-		return flow.NoKey, media.ErrClosed
-	case <-ctx.Done():
-		return flow.NoKey, ctx.Err()
+	for {
+		select {
+		case key := <-v.keys:
+			return key, nil
+		case <-timer.C:
+			if v.holding.Load() { // pressed in time, and about to tell what it means
+				timer.Reset(window / 10)
+				continue
+			}
+			return flow.NoKey, nil
+		case <-leg.Done():
+			return flow.NoKey, media.ErrClosed
+		case <-ctx.Done():
+			return flow.NoKey, ctx.Err()
+		}
 	}
 }
 
@@ -149,15 +176,30 @@ func (v *visit) ask(ctx context.Context, wait time.Duration, keys ...string) (fl
 	return key, err
 }
 
-// flush forgets keys that were pressed while nobody asked for any.
+// flush forgets keys that were pressed while nobody asked for any; 110 is never forgotten.
 func (v *visit) flush() {
+	urgent := false
 	for {
 		select {
-		case <-v.keys:
+		case key := <-v.keys:
+			urgent = urgent || key == flow.Urgent
 		default:
+			if urgent {
+				v.keys <- flow.Urgent
+			}
 			return
 		}
 	}
+}
+
+// alarm notes, once, that the caller keyed or spoke 110: whatever the call is doing, whoever looks at it sees it.
+func (v *visit) alarm() {
+	if v.urgent() {
+		return
+	}
+	v.note(func(r *Record) { r.Urgent = true })
+	v.show(func(l *LiveCall) { l.Urgent = true })
+	v.did("紧急求助（110）")
 }
 
 // Private implements flow.Host: what is keyed is neither recorded nor taken for a call for help.
@@ -179,8 +221,8 @@ func (v *visit) Private(on bool) {
 func (v *visit) Set(field, value string) {
 	v.fields[field] = value
 	if field == "urgent" && value == "yes" {
-		v.note(func(r *Record) { r.Urgent = true })
-		v.show(func(l *LiveCall) { l.Urgent = true })
+		v.alarm()
+		v.wants = true
 	}
 }
 
@@ -204,7 +246,11 @@ func (v *visit) Digits(number string) []string { return say.Digits(number) }
 
 // Step implements flow.Host.
 func (v *visit) Step(node, what string) {
-	v.step(Step{Node: node, Did: what})
+	s := Step{Node: node, Did: what}
+	if label := flow.Label(what); label != "" {
+		s.Verb, s.Did = what, label
+	}
+	v.step(s)
 	v.show(func(l *LiveCall) { l.Node = node })
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"lianxin/ivr/flow"
@@ -83,7 +84,7 @@ func (v *visit) message(ctx context.Context, n *flow.Node) (string, error) {
 		if err := v.keep(ctx, m); err != nil {
 			return "", err
 		}
-		return "next", v.thank(ctx)
+		return v.thank(ctx)
 	}
 	return "empty", nil
 }
@@ -173,6 +174,10 @@ func (v *visit) keep(ctx context.Context, m spoken) error {
 	v.note(func(r *Record) { r.MessageFrom, r.MessageTime = m.from, m.long })
 	title := fmt.Sprintf("热线留言（%d秒），请听录音", int(m.long.Round(time.Second).Seconds()))
 	body := "无人工坐席接听，来电人留言，内容见通话录音。"
+	if v.urgent() {
+		title = "紧急来电（110）" + strings.TrimPrefix(title, "热线")
+		body = callForHelp + "；" + body
+	}
 	if v.person.ID == "" {
 		body += "来电未显示号码，无法回电。"
 	}
@@ -206,7 +211,8 @@ func (v *visit) keep(ctx context.Context, m spoken) error {
 }
 
 // thank tells a caller what becomes of the message: when we call, and the number of the ticket.
-func (v *visit) thank(ctx context.Context) error {
+// Whoever keys 110 into it is led there.
+func (v *visit) thank(ctx context.Context) (string, error) {
 	keys := []string{"message.saved"}
 	if v.promised.IsZero() {
 		keys = append(keys, "report.anonymous")
@@ -214,8 +220,11 @@ func (v *visit) thank(ctx context.Context) error {
 		keys = append(append(append(keys, "message.by"), say.When(v.local(v.promised), v.local(v.h.now()))...), "message.by.tail")
 	}
 	keys = append(append(append(keys, "ticket.number"), say.Digits(v.numbered)...), "ticket.keep")
-	_, err := v.Say(ctx, keys)
-	return err
+	key, err := v.Say(ctx, keys)
+	if key == flow.Urgent {
+		return flow.Outcome(key), err
+	}
+	return "next", err
 }
 
 // promise opens a call-back for a caller who does not want to wait.

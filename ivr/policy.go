@@ -28,7 +28,7 @@ func (v *visit) policy(ctx context.Context, n *flow.Node) (string, error) {
 		return out, err
 	}
 	for {
-		v.did("播报 " + item.ID)
+		v.did("播报“" + item.Title + "”")
 		v.note(func(r *Record) { r.Answers = append(r.Answers, item.ID) })
 		key, err := v.ask(ctx, n.Wait(6*time.Second), item.AnswerKey(), "kb.reference", "kb.solved")
 		if err == nil && key == flow.NoKey {
@@ -214,7 +214,7 @@ func (v *visit) tell(ctx context.Context, keyed string) (told bool, err error) {
 	if !t.Due.IsZero() && t.Due.After(v.h.now()) && underway(t.State) {
 		keys = append(append(keys, "query.due"), say.Date(v.local(t.Due), v.local(v.h.now()))...)
 	}
-	v.did("播报办理状态 " + string(t.State) + "，诉求 " + t.ID)
+	v.did("播报办理状态“" + t.StateLabel() + "”，诉求 " + t.ID)
 	v.solved = Served
 	_, err = v.Say(ctx, keys)
 	return true, err

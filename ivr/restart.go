@@ -82,23 +82,20 @@ func (h *Hotline) closeOut(ctx context.Context, r Record, sum *Recovered) error 
 	}
 	r.Steps = append(r.Steps, Step{At: r.Ended.Sub(r.Started).Milliseconds(), Did: "系统中断"})
 	owe := !r.Answered.IsZero() && r.ContactID != "" && r.CallbackID == "" && (!served || r.Parted.Equal(r.Ended))
+	opened := false
 	err := h.update(ctx, func(tx *storage.Tx) error {
-		if owe {
-			cb, err := h.oweTo(tx, ticket.Callback{
-				Kind: ticket.CallbackAbandoned, TicketID: r.TicketID, ContactID: r.ContactID, CallID: r.ID, Reason: "通话因系统中断", By: ticket.System,
-			})
-			if err != nil {
-				return err
-			}
-			r.CallbackID = cb.ID
+		done := r // a transaction that is repeated begins anew
+		if err := h.settle(tx, &done, due{owe: owe, reason: interruptedReason, by: ticket.System}); err != nil {
+			return err
 		}
-		return h.calls.save(tx, &r)
+		opened = done.CallbackID != r.CallbackID
+		return h.calls.save(tx, &done)
 	})
 	if err != nil {
 		return err
 	}
 	sum.Calls++
-	if owe {
+	if opened {
 		sum.Callbacks++
 	}
 	return nil

@@ -26,11 +26,13 @@ func (h *Hotline) Serve(ctx context.Context, call sip.Call) {
 		v.refuse()
 		return
 	}
+	v.log.Info("ivr: call begins")
 	v.save(ctx)
 
 	// 200. A caller who gave up first is recorded as such.
 	if err := call.Answer(ctx); err != nil {
-		v.did("未应答: " + err.Error())
+		v.did("未应答")
+		v.log.Debug("ivr: answer", "err", err)
 		return
 	}
 	v.note(func(r *Record) { r.Answered = h.now() })
@@ -86,7 +88,11 @@ func (v *visit) perform(ctx context.Context, n *flow.Node) (next string, err err
 	case "rate":
 		outcome, err = v.rate(ctx, n)
 	case "hangup":
-		return "", v.goodbye(ctx, n.Prompts)
+		err = v.goodbye(ctx, n.Prompts)
+		if errors.Is(err, errUrgent) {
+			return v.flow.Anywhere[flow.Outcome(flow.Urgent)], nil
+		}
+		return "", err
 	default:
 		return "", fmt.Errorf("flow verb %s cannot be performed", n.Verb)
 	}
@@ -183,7 +189,12 @@ func (v *visit) turnedAway(ctx context.Context) bool {
 		return false
 	}
 	v.note(func(r *Record) { r.Disposition, r.EndedBy = TurnedAway, string(sip.ByUs) })
-	if err := v.goodbye(ctx, []string{key}); err != nil && !errors.Is(err, errOver) {
+	err := v.goodbye(ctx, []string{key})
+	if errors.Is(err, errUrgent) { // no room for anybody but those in danger
+		v.note(func(r *Record) { r.Disposition, r.EndedBy = "", "" })
+		return false
+	}
+	if err != nil && !errors.Is(err, errOver) {
 		v.log.Debug("ivr: turn away", "err", err)
 	}
 	return true
@@ -192,8 +203,10 @@ func (v *visit) turnedAway(ctx context.Context) bool {
 // goodbye says the last words and ends the call. The caller's telephone buffers what it hears: a line that is cut with
 // the last word cuts the word.
 func (v *visit) goodbye(ctx context.Context, words []string) error {
-	if _, err := v.Say(ctx, words); err != nil {
+	if key, err := v.Say(ctx, words); err != nil {
 		return err
+	} else if key == flow.Urgent && v.flow.Anywhere[flow.Outcome(key)] != "" {
+		return errUrgent
 	}
 	if err := v.call.Media().Play(ctx, media.Silence(300*time.Millisecond)); err != nil {
 		return err

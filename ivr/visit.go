@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"lianxin/contact"
@@ -16,12 +17,13 @@ import (
 	"lianxin/sip"
 	"lianxin/sip/media"
 	"lianxin/storage"
-	"lianxin/ticket"
+	"lianxin/workday"
 )
 
 var (
 	errDraining = errors.New("ivr: the program is being stopped")
 	errOver     = errors.New("ivr: the call is over")
+	errUrgent   = errors.New("ivr: 110 was keyed into the last words")
 )
 
 // visit is one call while it lasts. Its goroutine is Serve's; what others touch is behind h.mu or rec's own lock.
@@ -42,6 +44,7 @@ type visit struct {
 	before    int            // earlier calls of this person
 	recording *media.Recording
 	keys      chan flow.Key // what the caller pressed, or said where a recogniser listens
+	holding   atomic.Bool   // a 1 waits for what follows
 	padLock   sync.Mutex
 	pad       keypad
 	words     chan flow.Key // from the recogniser
@@ -49,6 +52,8 @@ type visit struct {
 	fields     map[string]string // what set noted
 	wants      bool              // asked for a person and has not been served yet
 	talked     bool
+	cut        bool        // a stop of the program ended the talk
+	marked     bool        // the ticket says that 110 was keyed
 	solved     Disposition // reached by the bot
 	settledBot bool        // the bot's answer closed the ticket
 	promised   time.Time   // when the caller was told we call back
@@ -139,6 +144,8 @@ func (v *visit) save(ctx context.Context) {
 
 // identify finds out who calls: the person behind the number, entered when new, and how often they have called.
 func (v *visit) identify(ctx context.Context) {
+	ctx, cancel := after(ctx) // a caller who hangs up now is still to be known
+	defer cancel()
 	err := v.h.update(ctx, func(tx *storage.Tx) error {
 		if v.rec.Number.IsZero() {
 			return nil
@@ -161,14 +168,18 @@ func (v *visit) identify(ctx context.Context) {
 
 // startRecording records both directions from here to the end. A disk that fails does not end a call.
 func (v *visit) startRecording() {
-	name := path.Join(v.rec.Started.UTC().Format("2006/01/02"), v.rec.ID+".wav")
+	name := path.Join(v.rec.Started.In(workday.Zone).Format("2006/01/02"), v.rec.ID+".wav")
 	file := filepath.Join(v.h.cfg.Recordings, filepath.FromSlash(name))
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		v.log.Error("ivr: folder for a recording", "err", err)
 		return
 	}
 	rec, err := v.call.Media().Record(file, media.RecordOptions{Sync: 5 * time.Second})
-	if err != nil {
+	switch {
+	case errors.Is(err, media.ErrClosed):
+		v.log.Debug("ivr: the caller was gone before the recording began")
+		return
+	case err != nil:
 		v.log.Error("ivr: record a call", "err", err)
 		v.did("未能录音")
 		return
@@ -217,13 +228,17 @@ func (v *visit) close(ctx context.Context) {
 		if r.EndedBy == "" {
 			r.EndedBy = string(sip.ByUs)
 		}
+		if r.Urgent && !v.talked && r.MessageTime == 0 {
+			v.wants = true
+		}
 		r.Disposition = v.disposition(errors.Is(cause, errDraining))
 	})
-	if v.wants {
-		v.oweCall(bg)
-	}
+	v.settle(bg)
 	v.save(bg)
 	v.leave()
+	r := v.record()
+	v.log.Info("ivr: call ended", "disposition", string(r.Disposition), "by", r.EndedBy,
+		"lasted", r.Ended.Sub(r.Started).Round(time.Millisecond), "waited", r.Wait.Round(time.Millisecond), "talked", r.Talk.Round(time.Millisecond))
 }
 
 // disposition says what became of the call, from the best that happened in it down.
@@ -250,28 +265,14 @@ func (v *visit) disposition(drained bool) Disposition {
 	return Left
 }
 
-// oweCall opens the call-back for a caller who wanted a person and got none.
-func (v *visit) oweCall(ctx context.Context) {
-	if v.person.ID == "" {
-		v.did("无来电号码，无法回电")
-		return
-	}
-	r := v.record()
-	reason := "等候人工服务时挂机，未接通"
-	switch {
-	case r.Disposition == Interrupted:
-		reason = "通话因系统中断，未接通人工"
-	case v.talked:
-		reason = "通话意外中断后未再接通"
-	case r.EndedBy == string(sip.ByUs):
-		reason = "未接通人工，未留言"
-	}
-	if err := v.openCallback(ctx, ticket.CallbackAbandoned, reason); err != nil {
-		v.log.Error("ivr: open a call-back", "err", err)
-	}
-}
+// urgentPriority is the place of a caller who keyed 110, whatever the node of the flow says: before everybody else.
+const urgentPriority = 100
 
 // queueCaller is the caller as the board sees them.
 func (v *visit) queueCaller(n *flow.Node) desk.Caller {
-	return desk.Caller{CallID: v.rec.ID, Label: v.label, Priority: n.Numbers["priority"], Skills: n.Lists["skills"]}
+	c := desk.Caller{CallID: v.rec.ID, Label: v.label, Priority: n.Numbers["priority"], Skills: n.Lists["skills"]}
+	if v.urgent() {
+		c.Priority = max(c.Priority, urgentPriority)
+	}
+	return c
 }

@@ -36,6 +36,7 @@ func (v *visit) wait(ctx context.Context, n *flow.Node) (string, error) {
 	})
 	defer func() { v.note(func(r *Record) { r.Wait += v.h.now().Sub(now) }) }()
 
+	v.flush() // what was pressed before the caller heard of the queue is not meant for it
 	who := v.queueCaller(n)
 	duty, err := v.h.cfg.Board.Duty(ctx, who)
 	if err != nil {
@@ -149,7 +150,7 @@ func (v *visit) leaveBy(n *flow.Node, key flow.Key) string {
 	if n.Keys[name] != "" {
 		return name
 	}
-	if key == flow.Urgent && !v.urgent() && v.flow.Anywhere[name] != "" {
+	if key == flow.Urgent && v.fields["urgent"] != "yes" && v.flow.Anywhere[name] != "" {
 		return name
 	}
 	return ""
@@ -183,7 +184,7 @@ func (v *visit) ring(ctx context.Context, o *desk.Offer, answered chan<- *talk) 
 	if err != nil {
 		out := outcomeOf(err, dialling)
 		if settled := o.Failed(out); settled == nil {
-			v.did("未接 " + o.Operator.Extension + " " + string(out))
+			v.did("未接 " + o.Operator.Extension + " " + missed[out])
 		}
 		v.show(func(l *LiveCall) {
 			if l.Operator == o.Operator.Extension && l.Stage == StageWaiting {
@@ -224,6 +225,9 @@ func outcomeOf(err error, dialling context.Context) desk.Outcome {
 	}
 	return desk.Unreachable
 }
+
+// missed says for staff why an operator did not answer.
+var missed = map[desk.Outcome]string{desk.Busy: "占线", desk.Declined: "拒接", desk.NoAnswer: "无人接听", desk.Unreachable: "话机不可达"}
 
 func (v *visit) urgent() bool {
 	v.mu.Lock()
@@ -347,12 +351,18 @@ func (v *visit) talkWith(ctx context.Context, t *talk) (broke bool, err error) {
 	v.reached(ctx)
 	v.save(ctx)
 
+	talking, over := context.WithCancel(ctx)
+	heeded := make(chan struct{})
+	go func() { defer close(heeded); v.heed(talking) }()
 	err = sip.Bridge(ctx, v.call, t.call)
+	over()
 
 	parted := v.h.now()
 	v.note(func(r *Record) { r.Parted, r.Talk = parted, r.Talk+parted.Sub(begin) })
 	end := t.call.End()
 	v.partFrom(ctx, t)
+	<-heeded
+	v.cut = errors.Is(context.Cause(ctx), errDraining)
 	v.show(func(l *LiveCall) { l.Stage, l.Operator, l.StaffID = StageBot, "", "" })
 	v.flush()
 	v.save(ctx)
@@ -365,6 +375,18 @@ func (v *visit) talkWith(ctx context.Context, t *talk) (broke bool, err error) {
 		return false, err
 	}
 	return end.By == sip.ByNetwork || end.By == sip.ByTimeout, nil
+}
+
+// heed reads the keys of a caller who talks with an operator: 110 is marked on the ticket that the operator has open.
+func (v *visit) heed(ctx context.Context) {
+	for {
+		v.mark(ctx)
+		select {
+		case <-v.keys:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // partFrom hangs the operator up, if they have not, and begins their wrap-up.
@@ -386,6 +408,8 @@ func (v *visit) reached(ctx context.Context) {
 	if v.person.ID == "" {
 		return
 	}
+	ctx, cancel := after(ctx)
+	defer cancel()
 	err := v.h.update(ctx, func(tx *storage.Tx) error { return v.settleCallbacks(tx) })
 	if err != nil {
 		v.log.Error("ivr: settle call-backs of a caller who got through", "err", err)

@@ -52,6 +52,15 @@ var Verbs = []Verb{
 	{Name: "hangup", Means: "plays prompts and ends the call", value: prompts},
 }
 
+// labels are the verbs in the words of staff.
+var labels = map[string]string{
+	"say": "播放语音", "menu": "菜单选择", "collect": "按键输入", "set": "登记信息", "when": "按条件分流", "goto": "跳转",
+	"answer": "政策解答", "progress": "查询进度", "queue": "排队等候人工", "message": "留言", "callback": "约定回电", "rate": "服务评价", "hangup": "结束语并挂机",
+}
+
+// Label is a verb as pages show it (zh-CN); empty for a word that is no verb.
+func Label(verb string) string { return labels[verb] }
+
 var verbByName = func() map[string]*Verb {
 	m := map[string]*Verb{}
 	for i := range Verbs {
