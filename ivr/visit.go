@@ -235,10 +235,10 @@ func (v *visit) close(ctx context.Context) {
 	})
 	v.settle(bg)
 	v.save(bg)
-	v.leave()
 	r := v.record()
 	v.log.Info("ivr: call ended", "disposition", string(r.Disposition), "by", r.EndedBy,
 		"lasted", r.Ended.Sub(r.Started).Round(time.Millisecond), "waited", r.Wait.Round(time.Millisecond), "talked", r.Talk.Round(time.Millisecond))
+	v.leave()
 }
 
 // disposition says what became of the call, from the best that happened in it down.
