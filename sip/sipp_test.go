@@ -116,9 +116,7 @@ func TestSippLostACK(t *testing.T) {
 func TestSippInfoDigits(t *testing.T) {
 	got := make(chan string, 100)
 	x := start(t, nil, func(ctx context.Context, c Call) {
-		if c.Answer(ctx) != nil {
-			return
-		}
+		_ = c.Answer(ctx) // on a busy machine the caller may have hung up before it returns; the digits came all the same
 		var b strings.Builder
 		for b.Len() < 4 {
 			select {
