@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"lianxin/desk"
 	"lianxin/ivr/flow"
 	"lianxin/ivr/say"
 	"lianxin/sip/media"
@@ -237,6 +238,9 @@ func (v *visit) Facts(ctx context.Context) (flow.Facts, error) {
 		f.Caller = "known"
 	}
 	place, err := v.h.cfg.Board.Duty(ctx, v.queueCaller(&flow.Node{}))
+	if errors.Is(err, desk.ErrDown) {
+		return f, nil // nobody can be rung, which is all that a flow asks
+	}
 	f.Staffed = place.OnDuty > 0
 	return f, err
 }

@@ -39,6 +39,9 @@ func (v *visit) wait(ctx context.Context, n *flow.Node) (string, error) {
 	v.flush() // what was pressed before the caller heard of the queue is not meant for it
 	who := v.queueCaller(n)
 	duty, err := v.h.cfg.Board.Duty(ctx, who)
+	if errors.Is(err, desk.ErrDown) {
+		return v.boardDown(ctx, err)
+	}
 	if err != nil {
 		return "", fmt.Errorf("ask who is on duty: %w", err)
 	}
@@ -55,6 +58,9 @@ func (v *visit) wait(ctx context.Context, n *flow.Node) (string, error) {
 			return "late", nil
 		}
 		return "full", nil
+	}
+	if errors.Is(err, desk.ErrDown) {
+		return v.boardDown(ctx, err)
 	}
 	if err != nil {
 		return "", fmt.Errorf("queue the caller: %w", err)
@@ -414,4 +420,13 @@ func (v *visit) reached(ctx context.Context) {
 	if err != nil {
 		v.log.Error("ivr: settle call-backs of a caller who got through", "err", err)
 	}
+}
+
+// boardDown leads a caller on to a message when the shared board cannot be reached: nobody can be rung, and a caller does
+// not wait for a database.
+func (v *visit) boardDown(ctx context.Context, err error) (string, error) {
+	v.h.log.Error("ivr: the board of operators cannot be reached; the caller is asked for a message", "call", v.call.ID(), "err", err)
+	v.did("排队系统不可用")
+	v.save(ctx)
+	return "nobody", nil
 }
