@@ -61,7 +61,7 @@ func TestSplitLosesNothingAndFits(t *testing.T) {
 		text := rapid.OneOf(rapid.StringN(0, 400, -1),
 			rapid.StringOfN(rapid.RuneFrom([]rune("满意1 a€😊👍🏻\u200d\ufe0f🇨🇳é")), 0, 400, -1)).Draw(t, "text")
 		if !utf8.ValidString(text) {
-			t.Skip("not text")
+			return // a carrier never sees anything else than UTF-8
 		}
 		parts := sms.Split(text)
 		if strings.Join(parts, "") != text {
