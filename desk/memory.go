@@ -82,12 +82,13 @@ func (m *Memory) run() {
 	defer timer.Stop()
 	for {
 		now := m.opt.Now()
-		at := m.f.next(now)
+		due := m.f.next(now)
+		at := due
 		if m.dirty {
-			if due := m.pulsed.Add(pulseEvery); !now.Before(due) {
+			if then := m.pulsed.Add(pulseEvery); !now.Before(then) {
 				m.pulse(now)
-			} else if at.IsZero() || due.Before(at) {
-				at = due
+			} else if at.IsZero() || then.Before(at) {
+				at = then
 			}
 		}
 		wait := time.Hour
@@ -97,9 +98,14 @@ func (m *Memory) run() {
 		timer.Reset(wait)
 		select {
 		case c := <-m.cmds:
+			// A command may come in the very moment at which something is due. What time decides goes first: after the
+			// command that moment is past, and nothing would call for it again.
+			if !due.IsZero() && !m.opt.Now().Before(due) {
+				_ = m.guard(m.tick)
+			}
 			c.done <- m.guard(c.fn)
 		case <-timer.C:
-			_ = m.guard(func(now time.Time) error { m.f.tick(now); return nil })
+			_ = m.guard(m.tick)
 		case <-m.quit:
 			for _, w := range m.waiters {
 				w.finish(nil)
@@ -126,6 +132,8 @@ func (m *Memory) guard(fn func(time.Time) error) (err error) {
 	}()
 	return fn(m.opt.Now())
 }
+
+func (m *Memory) tick(now time.Time) error { m.f.tick(now); return nil }
 
 func (m *Memory) pulse(now time.Time) {
 	m.dirty, m.pulsed = false, now
