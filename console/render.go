@@ -64,9 +64,14 @@ type page struct {
 	Title string // key of the title
 	Path  string
 	User  *user // nil before sign-in
-	Nav   []navItem
+	Nav   []navGroup
 	Flash string
 	Data  any
+}
+
+type navGroup struct {
+	Label string // empty: no heading
+	Items []navItem
 }
 
 type navItem struct {

@@ -17,34 +17,67 @@ func (s *Server) routes(mux *http.ServeMux) {
 	s.handsetRoutes(mux)
 }
 
-// menu is the order of the navigation: what a role may not see is not shown.
-var menu = []struct {
-	path, label, icon string
-	needs             org.Action
-}{
-	{"/board", "board", "board", org.ViewBoard},
-	{"/tickets", "tickets", "ticket", org.ViewTicket},
-	{"/callbacks", "callbacks", "back", org.ViewCallbacks},
-	{"/alerts", "alerts", "alert", org.ViewAlerts},
-	{"/calls", "calls", "phone", org.ViewCalls},
-	{"/survey", "survey", "survey", org.ViewSurvey},
-	{"/replies", "replies", "inbox", org.SortReplies},
-	{"/handset", "handset", "handset", org.UseHandset},
-	{"/log", "log", "log", org.ViewAudit},
+// A menuGroup is what stands under one heading of the navigation.
+type menuGroup struct {
+	label string // key of its heading; none for what everybody opens first
+	items []menuItem
 }
 
-func (s *Server) nav(u *user, r *http.Request) []navItem {
+type menuItem struct {
+	path, label, icon string
+	needs             org.Action
+}
+
+// menu is the order of the navigation: what a role may not see is not shown, nor a heading with nothing under it.
+var menu = []menuGroup{
+	{"", []menuItem{
+		{"/board", "board", "board", org.ViewBoard},
+		{"/tickets", "tickets", "ticket", org.ViewTicket},
+		{"/callbacks", "callbacks", "back", org.ViewCallbacks},
+		{"/alerts", "alerts", "alert", org.ViewAlerts},
+	}},
+	{"menu.intake", nil},
+	{"menu.oversight", nil},
+	{"menu.hotline", []menuItem{
+		{"/calls", "calls", "phone", org.ViewCalls},
+	}},
+	{"menu.survey", []menuItem{
+		{"/survey", "survey", "survey", org.ViewSurvey},
+		{"/replies", "replies", "inbox", org.SortReplies},
+		{"/handset", "handset", "handset", org.UseHandset},
+	}},
+	{"menu.system", []menuItem{
+		{"/log", "log", "log", org.ViewAudit},
+	}},
+}
+
+// offers is true when the person may open the page of this item and the program has it.
+func (s *Server) offers(u *user, m menuItem) bool {
+	return u.Can(m.needs) && (m.path != "/handset" || s.Handset != nil)
+}
+
+func (s *Server) nav(u *user, r *http.Request) []navGroup {
 	if u == nil {
 		return nil
 	}
-	var items []navItem
-	for _, m := range menu {
-		if !u.Can(m.needs) || m.path == "/handset" && s.Handset == nil {
+	var groups []navGroup
+	for _, g := range menu {
+		var items []navItem
+		for _, m := range g.items {
+			if s.offers(u, m) {
+				items = append(items, navItem{Path: m.path, Label: translate(s.lang(r), m.label), Icon: m.icon, Current: under(r.URL.Path, m.path)})
+			}
+		}
+		if items == nil {
 			continue
 		}
-		items = append(items, navItem{Path: m.path, Label: translate(s.lang(r), m.label), Icon: m.icon, Current: under(r.URL.Path, m.path)})
+		label := ""
+		if g.label != "" {
+			label = translate(s.lang(r), g.label)
+		}
+		groups = append(groups, navGroup{Label: label, Items: items})
 	}
-	return items
+	return groups
 }
 
 func under(path, prefix string) bool {
@@ -56,9 +89,11 @@ func (s *Server) home(u *user) string {
 	if u.Role.Reach() == org.ReachUnit {
 		return "/tickets"
 	}
-	for _, m := range menu {
-		if u.Can(m.needs) && (m.path != "/handset" || s.Handset != nil) {
-			return m.path
+	for _, g := range menu {
+		for _, m := range g.items {
+			if s.offers(u, m) {
+				return m.path
+			}
 		}
 	}
 	return "/tickets"
