@@ -12,6 +12,7 @@ import (
 	"lianxin/contact"
 	"lianxin/org"
 	"lianxin/storage"
+	"lianxin/table"
 	"lianxin/workday"
 )
 
@@ -80,7 +81,7 @@ var ErrHeader = errors.New("header")
 // with a number that cannot be texted is a record too, for the service was rendered; the morning says why it is not asked
 // about. An error means that reading stopped; lines before it are in.
 func (s *Survey) Import(ctx context.Context, r io.Reader, name string, opt ImportOptions) (Imported, error) {
-	rows, encoding, err := openTable(r)
+	rows, encoding, err := table.Open(r)
 	if err != nil {
 		return Imported{ID: storage.NewID(), Name: name}, fmt.Errorf("import %s: %w", name, err)
 	}
@@ -88,7 +89,7 @@ func (s *Survey) Import(ctx context.Context, r io.Reader, name string, opt Impor
 	return s.importTable(ctx, rows, name, encoding, opt)
 }
 
-func (s *Survey) importTable(ctx context.Context, rows table, name, encoding string, opt ImportOptions) (Imported, error) {
+func (s *Survey) importTable(ctx context.Context, rows table.Rows, name, encoding string, opt ImportOptions) (Imported, error) {
 	im := &importer{s: s, opt: opt, cfg: s.config(), seen: map[string]string{}, out: Imported{ID: storage.NewID(), Name: name, Encoding: encoding}}
 	if opt.By == "" {
 		im.opt.By = "system"
@@ -151,9 +152,9 @@ func (im *importer) loadUnits(ctx context.Context) error {
 // chunk is how many lines share a transaction.
 const chunk = 500
 
-func (im *importer) run(ctx context.Context, rows table) error {
+func (im *importer) run(ctx context.Context, rows table.Rows) error {
 	header, number, err := rows.Next()
-	var bad badLine
+	var bad table.Bad
 	switch {
 	case errors.Is(err, io.EOF):
 		return fmt.Errorf("%w: the file is empty", ErrHeader)
@@ -181,7 +182,7 @@ func (im *importer) run(ctx context.Context, rows table) error {
 		var end error
 		for len(lines) < chunk {
 			cells, number, err := rows.Next()
-			var bad badLine
+			var bad table.Bad
 			if err != nil && !errors.As(err, &bad) {
 				end = err
 				break
@@ -215,7 +216,7 @@ type parsed struct {
 const longest = 500 // characters in a field
 
 // parse makes a record of a line; ok is false for an empty one.
-func (im *importer) parse(cells []string, number int, bad badLine) (p parsed, ok bool) {
+func (im *importer) parse(cells []string, number int, bad table.Bad) (p parsed, ok bool) {
 	p.line = Line{Number: number, Outcome: Accepted}
 	refuse := func(code string) (parsed, bool) {
 		p.line.Outcome = Refused
@@ -253,7 +254,7 @@ func (im *importer) parse(cells []string, number int, bad badLine) (p parsed, ok
 	case len(p.line.SourceID) > 100:
 		return refuse("long_id")
 	}
-	at, err := readTime(get(colTime))
+	at, err := table.ReadTime(get(colTime))
 	if err != nil {
 		return refuse("bad_time")
 	}

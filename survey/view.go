@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"lianxin/schedule"
+	"lianxin/table"
 	"lianxin/workday"
 )
 
@@ -91,7 +92,7 @@ func (t *sqlTable) Next() ([]string, int, error) {
 	for i, v := range values {
 		text, err := cellOf(v, t.types[i].DatabaseTypeName())
 		if err != nil {
-			return nil, t.n, errBrokenLine
+			return nil, t.n, table.ErrBroken
 		}
 		cells[i] = text
 	}
