@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // A pipe carries what one leg hears to another leg: a ring of a few frames between two pacers, or between two
@@ -15,14 +16,23 @@ type pipe struct {
 	head atomic.Uint32 // frames written
 	tail atomic.Uint32 // frames read
 
+	ending atomic.Bool // the reader fades it out; then the pipe is dead
+
 	// The reader's.
 	low, window uint32
+	open        bool // it is heard at full strength
+	dead        bool // it has faded out
 }
 
 const (
 	pipeFrames = 8
 	pipeDepth  = 2 // frames waiting beyond this are dropped: delay, not safety
 )
+
+// fadeOut is how long a pipe stays in its legs' lists after its end, in which its reader fades it out.
+const fadeOut = 5 * FrameTime
+
+func newPipe() *pipe { return &pipe{low: pipeFrames} }
 
 // push adds a frame; when the reader has stopped the frame is lost.
 func (p *pipe) push(f *frame) {
@@ -57,42 +67,6 @@ func (p *pipe) pop(f *frame) bool {
 	return true
 }
 
-// mix makes what a leg says from its pipes: with one voice the frame itself, with several their sum.
-func mix(f *frame, pipes []*pipe, c Codec, sc *scratch) {
-	voices := 0
-	for _, p := range pipes {
-		if !p.pop(&sc.part) || sc.part.quiet {
-			continue
-		}
-		switch voices++; voices {
-		case 1:
-			*f = sc.part
-			continue
-		case 2:
-			f.decode(&sc.mixPCM)
-			for i, s := range sc.mixPCM {
-				sc.sum[i] = int32(s)
-			}
-		}
-		sc.part.decode(&sc.mixPCM)
-		for i, s := range sc.mixPCM {
-			sc.sum[i] += int32(s)
-		}
-	}
-	switch voices {
-	case 0:
-		f.hush(c)
-	case 1:
-		f.as(c)
-	default:
-		for i, s := range sc.sum {
-			sc.mixPCM[i] = int16(min(max(s, -32768), 32767))
-		}
-		f.codec, f.quiet = c, false
-		c.Encode(f.b[:], sc.mixPCM[:])
-	}
-}
-
 // Connect lets two legs talk with each other until disconnect, which is idempotent. Same codec: the payload is
 // copied, with each leg's own SSRC, sequence and timestamps; A-law and µ-law are translated. A leg may be
 // connected to several others: it hears the sum, so three legs connected pairwise are a conference. A prompt
@@ -113,9 +87,10 @@ func Connect(a, b *Leg) (disconnect func(), err error) {
 	return func() { there(); back() }, nil
 }
 
-// Listen lets one leg hear another, one way, until stop, which is idempotent: a supervisor who listens, or whispers.
+// Listen lets one leg hear another, one way, until stop, which is idempotent: a supervisor who listens, or whispers. Both
+// ends of it are faded within a frame, so that nothing clicks.
 func Listen(from, to *Leg) (stop func(), err error) {
-	p := &pipe{low: pipeFrames}
+	p := newPipe()
 	if !to.change(func() { edit(&to.ins, p, true) }) {
 		return nil, fmt.Errorf("connect legs: %w", ErrClosed)
 	}
@@ -126,13 +101,16 @@ func Listen(from, to *Leg) (stop func(), err error) {
 	var once sync.Once
 	return func() {
 		once.Do(func() {
-			from.change(func() { edit(&from.outs, p, false) })
-			to.change(func() { edit(&to.ins, p, false) })
+			p.ending.Store(true)
+			time.AfterFunc(fadeOut, func() {
+				from.change(func() { edit(&from.outs, p, false) })
+				to.change(func() { edit(&to.ins, p, false) })
+			})
 		})
 	}, nil
 }
 
-// Mix connects every leg with every other, for a conference of a handful, until leave is called.
+// Mix connects every leg with every other until leave is called. A Conference can do more: its members come and go and change roles.
 func Mix(legs ...*Leg) (leave func(), err error) {
 	var undo []func()
 	leave = func() {

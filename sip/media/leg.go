@@ -116,6 +116,7 @@ type Leg struct {
 	in     inbound
 	jitter jitter
 	out    outbound
+	mixer  mixer
 	report reports
 	tones  *toneDetector
 	now    Stats // what will be published
@@ -298,8 +299,7 @@ func (l *Leg) speak(f *frame, sc *scratch) (over *playback) {
 		}
 		return nil
 	}
-	if pipes := l.ins.Load(); pipes != nil && len(*pipes) > 0 {
-		mix(f, *pipes, c, sc)
+	if pipes := l.ins.Load(); pipes != nil && l.mixer.mix(f, *pipes, c, sc) {
 		return nil
 	}
 	if m := l.loop.Load(); m != nil && m.next(f, c) {
