@@ -3,11 +3,13 @@ package main
 import (
 	"lianxin/ticket/classify"
 	"lianxin/ticket/grade"
+	"lianxin/ticket/match"
 )
 
 type ticketCmd struct {
 	Grade    ticketGradeCmd    `cmd:"" help:"Give each request on standard input (JSON lines) its colour, with the reasons."`
 	Classify ticketClassifyCmd `cmd:"" help:"Suggest the domain and the unit of each request on standard input (JSON lines)."`
+	Match    ticketMatchCmd    `cmd:"" help:"Find repeats and groups among requests on standard input (JSON lines, by time)."`
 }
 
 type ticketGradeCmd struct{}
@@ -19,3 +21,8 @@ type ticketClassifyCmd struct{}
 
 // Run reads {"title","text"} and writes {"domain","suggestions":[…],"unit"}, one object a line.
 func (ticketClassifyCmd) Run(m *Main) error { return classify.Filter(m.In, m.Out) }
+
+type ticketMatchCmd struct{}
+
+// Run reads {"id","party","at","title","text"} in the order of their times and writes each one's links and group, one object a line.
+func (ticketMatchCmd) Run(m *Main) error { return match.Filter(m.In, m.Out) }

@@ -25,6 +25,7 @@ var rooms = []string{
 	"speech",
 	"org",
 	"contact",
+	"ticket/match", // texts in, scores out: knows nothing of tickets
 	"ticket",
 	"ticket/channel", // one adapter each; it stands over ticket itself
 	"sms",
