@@ -65,6 +65,8 @@ func (r *reading) idle(w words, s summary) (string, bool) {
 		return "acknowledgement", true
 	case quiet && !judged && s.thanks == 0 && letters == 0 && len(w.opinions) == 0 && r.symbols():
 		return "signs only", true
+	case quiet && !judged && s.thanks == 0 && acks+greets > 0 && index(r.text, '?') >= 0 && !r.has("greeting"):
+		return "", false // 就这？
 	case quiet && !judged && s.thanks == 0 && acks+greets > 0:
 		return "greeting or filler", true
 	case quiet && acks > 0 && judged && r.bareAck(w):
@@ -80,7 +82,7 @@ func (r *reading) idle(w words, s summary) (string, bool) {
 		}
 		return "", false
 	}
-	if r.has("other") && s.facts == 0 && !s.demand {
+	if r.has("other") && s.facts == 0 && !s.demand && index(r.text, '?') < 0 {
 		return "no comment, already rated or pressed by mistake", true
 	}
 	if r.has("busy") && s.facts == 0 {

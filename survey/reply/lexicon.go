@@ -49,7 +49,7 @@ type entry struct {
 // requiredRules and requiredSets are the sections the program asks for by name: a lexicon without one of them is refused.
 var (
 	requiredRules = []string{"danger", "bulk", "bulk.hint", "bulk.stop", "optout", "optout.ask", "keep", "contact", "sarcasm", "evade", "wish", "benign", "demand", "bad", "wait",
-		"other", "busy", "stray", "quote", "quote.end", "opinion.1", "opinion.2", "opinion.3", "opinion.4", "opinion.5", "faint", "mild", "question", "abuse"}
+		"other", "busy", "stray", "quote", "quote.end", "opinion.1", "opinion.2", "opinion.3", "opinion.4", "opinion.5", "faint", "mild", "question", "abuse", "excuse", "greeting"}
 	requiredSets = []string{"unit", "notunit", "service", "serial", "choose", "stop", "courtesy", "police", "officer", "orgword", "notsender",
 		"quotehead", "device", "tail"}
 )

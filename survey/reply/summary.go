@@ -5,6 +5,7 @@ type summary struct {
 	scaleLo, scaleHi int // best and worst level among words of the scale, 0 when there are none
 	best, worst      int // best and worst level of all rated words but plain thanks
 	good, even, bad  int // rated words at 1–2, 3, 4–5 (thanks not counted)
+	scaleSide        bool // every scale word is about one side of the service (结果不满意)
 	goodWhole        bool
 	evenWhole        bool
 	badWhole         bool // a judgement of the whole, not of one side
@@ -72,7 +73,7 @@ func (r *reading) tally(w words) summary {
 			continue
 		case mild:
 			s.mildAny++
-			if o.reserved || o.soft {
+			if o.reserved || o.soft || w.outweighed(o.at) {
 				continue
 			}
 			s.mild++
@@ -91,6 +92,7 @@ func (r *reading) tally(w words) summary {
 			if s.scaleLo == 0 || o.level < s.scaleLo {
 				s.scaleLo = o.level
 			}
+			s.scaleSide = o.aspect && (s.scaleSide || s.scaleHi == 0)
 			s.scaleHi = max(s.scaleHi, o.level)
 		}
 		if s.best == 0 || o.level < s.best {
@@ -122,9 +124,12 @@ func (r *reading) tally(w words) summary {
 	}
 	for _, f := range r.all("wait") {
 		reserved, _, topical := reservedFrom(f.from)
-		if !reserved && !topical {
+		if !reserved && !topical && !w.outweighed(f.to) {
 			s.waits++
 		}
+	}
+	if r.has("excuse") {
+		s.waits, s.mild, s.mildHard = 0, 0, 0
 	}
 	return s
 }
@@ -178,4 +183,31 @@ func hidden(text []rune, toks []token, f span) bool {
 		}
 	}
 	return false
+}
+
+// outweighed reports that a 但 follows the place, and praise after it and no blame: 等了一会儿，但是态度特别好.
+func (w words) outweighed(at int) bool {
+	turn := -1
+	for _, t := range w.toks {
+		if t.class == contrast && t.from >= at {
+			turn = t.to
+			break
+		}
+	}
+	if turn < 0 {
+		return false
+	}
+	good := false
+	for _, o := range w.opinions {
+		if o.at < turn {
+			continue
+		}
+		switch {
+		case o.level > 2, o.class == mild, o.class == gripe:
+			return false
+		case o.level > 0 && o.class != thanks:
+			good = true
+		}
+	}
+	return good
 }

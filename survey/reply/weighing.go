@@ -27,7 +27,7 @@ func (s summary) alone() (int, string) {
 		}
 		return 3, "scale word"
 	case s.scaleLo >= 4:
-		if s.good > 0 && s.goodWhole || s.evenWhole || s.thanks > 0 {
+		if s.good > 0 && (s.goodWhole || s.scaleSide) || s.evenWhole || s.thanks > 0 {
 			return 0, "dissatisfied, and praise"
 		}
 		return s.scaleHi, "scale word"
