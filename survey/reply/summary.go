@@ -2,9 +2,9 @@ package reply
 
 // summary counts what the words say, by side, after reservations and new matters are set apart.
 type summary struct {
-	scaleLo, scaleHi int // best and worst level among words of the scale, 0 when there are none
-	best, worst      int // best and worst level of all rated words but plain thanks
-	good, even, bad  int // rated words at 1–2, 3, 4–5 (thanks not counted)
+	scaleLo, scaleHi int  // best and worst level among words of the scale, 0 when there are none
+	best, worst      int  // best and worst level of all rated words but plain thanks
+	good, even, bad  int  // rated words at 1–2, 3, 4–5 (thanks not counted)
 	scaleSide        bool // every scale word is about one side of the service (结果不满意)
 	goodWhole        bool
 	evenWhole        bool
