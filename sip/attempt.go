@@ -13,7 +13,7 @@ import (
 // reserved headers are the protocol's own.
 var reserved = map[string]bool{"via": true, "from": true, "to": true, "call-id": true, "cseq": true, "contact": true, "route": true,
 	"record-route": true, "max-forwards": true, "content-length": true, "content-type": true, "authorization": true, "require": true,
-	"proxy-authorization": true, "supported": true, "allow": true, "session-expires": true, "p-asserted-identity": true, "p-preferred-identity": true, "min-se": true, "rack": true, "rseq": true}
+	"proxy-authorization": true, "supported": true, "allow": true, "session-expires": true, "allow-events": true, "replaces": true, "refer-to": true, "referred-by": true, "p-asserted-identity": true, "p-preferred-identity": true, "min-se": true, "rack": true, "rseq": true}
 
 // attempt is the INVITE of a call of ours and what comes back.
 type attempt struct {
@@ -23,7 +23,9 @@ type attempt struct {
 
 	silence time.Duration
 	last    *gosip.Request
-	early   []byte // description in a provisional answer, for far ends that leave it out of the 200
+
+	branches map[string]*heardEarly // by To tag
+	sounded  bool                   // Early has been told
 }
 
 // run sends the INVITE, again where a challenge or a session timer wants it, and returns the 2xx.
@@ -139,11 +141,8 @@ func (a *attempt) once(ctx context.Context, req *gosip.Request) (*gosip.Response
 				return res, nil
 			}
 			heard, quiet = true, nil
-			if res.StatusCode >= 180 {
-				if len(res.Body()) > 0 {
-					a.early = res.Body()
-				}
-				if a.opt.Ringing != nil {
+			if res.StatusCode > 100 {
+				if news := a.provisional(res); news && res.StatusCode >= 180 && a.opt.Ringing != nil {
 					l.s.safely("Ringing", func() { a.opt.Ringing(res.StatusCode) })
 				}
 			}

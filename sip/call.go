@@ -131,6 +131,8 @@ type DialOpt struct {
 	Headers map[string]string // further headers; values are cleaned, those that belong to the protocol are refused
 	Codec   string            // "PCMA" or "PCMU" to offer first, so that a bridge need not transcode
 	Ringing func(code int)    // told of each provisional answer from 180 on
+	Early   func(Call)        // told once that the far end can be heard before it has answered: "the number you have dialled …"
+	Follow  bool              // a far end that has moved (3xx) is called where it says, within what Outbound allows
 }
 
 // TraceLine is one message of a call's trace.

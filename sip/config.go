@@ -3,6 +3,7 @@ package sip
 import (
 	"context"
 	"log/slog"
+	"net"
 	"net/netip"
 	"time"
 
@@ -36,6 +37,10 @@ type Config struct {
 	// Open lets anybody call in, as on a hotline that is reachable by its SIP address. Otherwise only trunks and registered users
 	// are let in, and all others are challenged, whether there is such a user or not.
 	Open bool
+
+	// Private says of a called number or user that only users may call it: others are challenged there even where Open lets them in
+	// everywhere else. Extensions and feature codes are private. Nil: nothing is.
+	Private func(to string) bool
 
 	// Accounts finds the account of a user; without it nobody can register. It is asked about users that do not exist, too.
 	Accounts func(ctx context.Context, user string) (Account, bool)
@@ -73,6 +78,10 @@ type Config struct {
 
 	t1        time.Duration // T1 of RFC 3261, 500 ms if zero; for tests
 	keepAlive time.Duration // between keep-alives to registered phones, 25 s if zero; for tests
+	qualify   time.Duration // between OPTIONS to registered phones, 60 s if zero; for tests
+
+	lookupSRV func(ctx context.Context, service, proto, name string) ([]*net.SRV, error) // net.DefaultResolver.LookupSRV if nil; for tests
+	clock     func() time.Time                                                           // of the night; time.Now if nil; for tests
 
 	// Between OPTIONS to a trunk (30 s), until it must have said something (5 s), and after the first failed registration (2 s); for
 	// tests.
@@ -113,8 +122,20 @@ type Trunk struct {
 	// Priority and Weight choose among trunks for Target.Number: the lowest priority that works, and within it at random by weight.
 	Priority, Weight int
 
-	// MaxCalls is how many calls of ours it may carry at once, MaxPerHour how many may be tried in any 60 minutes: no limit if 0.
-	MaxCalls, MaxPerHour int
+	// MaxCalls is how many calls of ours it may carry at once, MaxPerHour how many may be tried in any 60 minutes, MaxPerNight how
+	// many in one night (Outbound.Night): no limit if 0.
+	MaxCalls, MaxPerHour, MaxPerNight int
+
+	// MaxCall is how long a call of ours over it may last: Outbound.MaxCall if 0.
+	MaxCall time.Duration
+
+	// Numbers are the patterns (as in Outbound.Allow) of the numbers that it carries: all that are allowed, if empty.
+	Numbers []string
+
+	// Strip is how many digits are taken off the front of a number before it is sent, and Prefix what is put there then: carriers
+	// differ in how they want numbers written.
+	Strip  int
+	Prefix string
 }
 
 func (c Config) withDefaults() Config {
@@ -132,6 +153,7 @@ func (c Config) withDefaults() Config {
 	set(&c.MaxCall, 4*time.Hour)
 	set(&c.t1, 500*time.Millisecond)
 	set(&c.keepAlive, 25*time.Second)
+	set(&c.qualify, time.Minute)
 	set(&c.probe, 30*time.Second)
 	set(&c.silence, 5*time.Second)
 	set(&c.backoff, 2*time.Second)
@@ -149,6 +171,9 @@ func (c Config) withDefaults() Config {
 	}
 	if len(c.Codecs) == 0 {
 		c.Codecs = []media.Codec{media.PCMA, media.PCMU}
+	}
+	if c.clock == nil {
+		c.clock = time.Now
 	}
 	if c.Now == nil {
 		c.Now = time.Now

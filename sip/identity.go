@@ -79,7 +79,8 @@ func asserted(req *gosip.Request) (number, display string, ok bool) {
 	return
 }
 
-// diverted is the number that first forwarded the call: the last Diversion (RFC 5806 5.1).
+// diverted is the number that first forwarded the call: the last Diversion (RFC 5806 5.1), or else the first entry of History-Info
+// (RFC 7044), where the call has been somewhere before.
 func diverted(req *gosip.Request) string {
 	n := ""
 	for _, h := range req.GetHeaders("diversion") {
@@ -90,7 +91,22 @@ func diverted(req *gosip.Request) string {
 			}
 		}
 	}
-	return n
+	if n != "" {
+		return n
+	}
+	var been []string
+	for _, h := range req.GetHeaders("history-info") {
+		for _, v := range splitOutsideQuotes(h.Value()) {
+			var u gosip.Uri
+			if _, err := gosip.ParseAddressValue(v, &u, nil); err == nil && userOf(u) != "" && len(been) < 16 {
+				been = append(been, userOf(u))
+			}
+		}
+	}
+	if len(been) > 1 && been[0] != userOf(req.Recipient) {
+		return been[0]
+	}
+	return ""
 }
 
 // anonymous looks at Privacy and at the forms that an anonymous From takes (RFC 3323 4.1.1.3).

@@ -33,6 +33,12 @@ func (l *leg) request(req *gosip.Request, tx *gosip.ServerTx) {
 		l.onUpdate(req, tx)
 	case gosip.INFO:
 		l.onInfo(req, tx)
+	case gosip.PRACK:
+		l.onPrack(req, tx)
+	case gosip.REFER:
+		l.onRefer(req, tx)
+	case gosip.NOTIFY:
+		l.onNotify(req, tx)
 	case gosip.OPTIONS:
 		l.respond(req, tx, 200, header("Allow", allow), header("Accept", accepts), header("Supported", supported))
 	default:
@@ -125,8 +131,11 @@ func (l *leg) onUpdate(req *gosip.Request, tx *gosip.ServerTx) {
 	case l.state == over:
 		l.respond(req, tx, 481)
 		return
-	case len(req.Body()) > 0 && (l.asking || l.state < answered || l.okay != nil && l.okay.offered):
+	case len(req.Body()) > 0 && (l.asking || l.okay != nil && l.okay.offered):
 		l.respond(req, tx, 491)
+		return
+	case len(req.Body()) > 0 && l.state < answered && (!l.early.spoken || l.early.open != nil || l.remote == nil):
+		l.respond(req, tx, 500, header("Retry-After", strconv.Itoa(rand.IntN(11)))) // RFC 3311 5.2: the first offer is unanswered
 		return
 	}
 	if len(req.Body()) == 0 {

@@ -48,13 +48,17 @@ type leg struct {
 
 	dialog
 	talk
+	early     early
+	features  features
 	okay      *okay          // 2xx of ours that waits for its ACK
 	byeOnACK  bool           // hung up before the ACK came: BYE as soon as it has (RFC 3261 15)
 	ack       *gosip.Request // our last ACK, for repeated 2xx
 	asking    bool           // a re-INVITE or UPDATE of ours is pending
 	limit     *time.Timer
+	longest   time.Duration // that it may last, if not Config.MaxCall
 	session   session
 	strangers map[string]bool // To tags of further answers to our INVITE
+	earlyTags []string        // To tags of provisional answers to our INVITE
 }
 
 var _ Call = (*leg)(nil)
@@ -118,7 +122,7 @@ func (l *leg) Ring(context.Context) error {
 	case l.inv == nil || l.state > ringing:
 		return ErrNotNow
 	}
-	if err := l.reply(180, "", nil, l.contactHeader()); err != nil {
+	if err := l.provisional(180, nil); err != nil {
 		return err
 	}
 	l.state = ringing
@@ -167,10 +171,28 @@ func (l *leg) accept() error {
 		return ErrNotNow
 	case l.state >= answered:
 		return nil
+	case l.early.open != nil && l.early.open.body: // not before the caller has our description (RFC 3262 5)
+		l.early.next = func() { _ = l.acceptLocked() }
+		return nil
 	}
-	body, late, err := l.describe(l.offer)
-	if err != nil {
-		return err
+	return l.acceptLocked()
+}
+
+// acceptLocked sends the 200. mu is held.
+func (l *leg) acceptLocked() error {
+	if l.state >= answered {
+		return nil
+	}
+	var body []byte
+	late := false
+	switch {
+	case !l.early.spoken:
+		var err error
+		if body, late, err = l.describe(l.offer); err != nil {
+			return err
+		}
+	case !l.early.sure:
+		body = l.sdp.answer(l.remote, l.stream) // the same once more
 	}
 	headers := append(l.session.begin(l.inv, &l.s.cfg), l.contactHeader(), header("Allow", allow), header("Supported", supported))
 	res := response(l.inv, 200, "", body, headers...)
@@ -179,6 +201,7 @@ func (l *leg) accept() error {
 		return errors.Join(ErrEnded, err)
 	}
 	l.stopRinging()
+	l.early.next = nil
 	l.s.leaves(l.branch)
 	l.state = answered
 	l.info.Answered = l.s.cfg.Now()
@@ -190,7 +213,11 @@ func (l *leg) accept() error {
 
 // limitCall ends the call when it has lasted as long as any may.
 func (l *leg) limitCall() {
-	l.limit = l.s.after(l.s.cfg.MaxCall, "longest call", func() { _ = l.finish(context.Background(), ByTimeout, "longest call", 0) })
+	most := l.s.cfg.MaxCall
+	if l.longest > 0 {
+		most = min(most, l.longest)
+	}
+	l.limit = l.s.after(most, "longest call", func() { _ = l.finish(context.Background(), ByTimeout, "longest call", 0) })
 }
 
 const (
@@ -280,6 +307,10 @@ func (l *leg) endLocked(by By, cause string, code int) {
 	l.info.Ended = l.s.cfg.Now()
 	l.ended = End{By: by, Cause: cause, Code: code, At: l.info.Ended}
 	l.stopRinging()
+	if l.early.open != nil {
+		l.early.open.timer.Stop()
+		l.early.open = nil
+	}
 	for _, t := range []*time.Timer{l.limit, l.session.timer} {
 		if t != nil {
 			t.Stop()

@@ -3,6 +3,7 @@ package sip
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Outbound says what may be called through trunks. The zero value allows nothing: whoever finds a way to make us dial must not find
@@ -18,6 +19,35 @@ type Outbound struct {
 
 	// MaxPerHour is how many calls may be tried in any 60 minutes through all trunks: no limit if 0.
 	MaxPerHour int
+
+	// MaxPerNight is how many may be tried in one night: no limit if 0. Thieves call by night, when nobody looks.
+	MaxPerNight int
+
+	// NightFrom and NightTo are when the night begins and ends, since midnight in Zone: 22 h and 6 h if both are zero.
+	NightFrom, NightTo time.Duration
+	Zone               *time.Location // time.Local if nil
+
+	// MaxCall is how long a call through a trunk may last: Config.MaxCall if 0.
+	MaxCall time.Duration
+}
+
+// nightOf names the night of a moment by its first day; "" by day.
+func (o *Outbound) nightOf(t time.Time) string {
+	if o.Zone != nil {
+		t = t.In(o.Zone)
+	}
+	from, to := o.NightFrom, o.NightTo
+	if from == 0 && to == 0 {
+		from, to = 22*time.Hour, 6*time.Hour
+	}
+	at := time.Duration(t.Hour())*time.Hour + time.Duration(t.Minute())*time.Minute + time.Duration(t.Second())*time.Second
+	switch {
+	case from <= to && (at < from || at >= to), from > to && at < from && at >= to:
+		return ""
+	case from > to && at < to:
+		t = t.AddDate(0, 0, -1)
+	}
+	return t.Format(time.DateOnly)
 }
 
 // pattern is a number pattern that has been read: one set of characters for each place.

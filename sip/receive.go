@@ -12,14 +12,13 @@ import (
 
 // What we say of ourselves. There is no Server and no User-Agent header: they would tell a scanner where to look for holes.
 const (
-	allow     = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGISTER"
-	supported = "timer"
+	allow     = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY, REGISTER"
+	supported = "timer, 100rel, replaces, norefersub"
 	accepts   = "application/sdp"
 )
 
 // known methods that we do not serve get 405, others 501 (RFC 3261 21.4.6, 21.5.2).
-var unserved = map[gosip.RequestMethod]bool{gosip.SUBSCRIBE: true, gosip.NOTIFY: true, gosip.REFER: true, gosip.MESSAGE: true,
-	gosip.PRACK: true, gosip.PUBLISH: true}
+var unserved = map[gosip.RequestMethod]bool{gosip.SUBSCRIBE: true, gosip.MESSAGE: true, gosip.PUBLISH: true}
 
 // receive is called by the library in a goroutine of its own for every request that is not a retransmission.
 func (s *Server) receive(req *gosip.Request, tx *gosip.ServerTx) {
@@ -78,8 +77,10 @@ func (s *Server) receive(req *gosip.Request, tx *gosip.ServerTx) {
 			return
 		}
 		s.respond(req, tx, 200, "", header("Allow", allow), header("Accept", accepts), header("Supported", supported))
-	case gosip.BYE, gosip.INFO, gosip.UPDATE:
+	case gosip.BYE, gosip.INFO, gosip.UPDATE, gosip.PRACK, gosip.NOTIFY:
 		s.respond(req, tx, 481, "")
+	case gosip.REFER: // nobody has us call somebody outside of a call (pitfall 11)
+		s.respond(req, tx, 403, "")
 	default:
 		if unserved[req.Method] {
 			s.respond(req, tx, 405, "", header("Allow", allow))
@@ -145,11 +146,14 @@ func refused(req *gosip.Request) (int, []gosip.Header) {
 	return unsupported(req)
 }
 
+// understood are the options that a request may require of us.
+var understood = map[string]bool{"timer": true, "100rel": true, "replaces": true, "norefersub": true}
+
 // unsupported looks for options that are required and not known (RFC 3261 8.2.2.3).
 func unsupported(req *gosip.Request) (int, []gosip.Header) {
 	var bad []string
 	for _, o := range listHeader(req, "Require") {
-		if !strings.EqualFold(o, "timer") {
+		if !understood[strings.ToLower(o)] {
 			bad = append(bad, clean(o, 40))
 		}
 	}
@@ -225,9 +229,9 @@ var phrases = map[int]string{
 	400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 406: "Not Acceptable",
 	407: "Proxy Authentication Required", 408: "Request Timeout", 415: "Unsupported Media Type", 416: "Unsupported URI Scheme",
 	420: "Bad Extension", 422: "Session Interval Too Small", 423: "Interval Too Brief", 469: "Bad Info Package",
-	480: "Temporarily Unavailable", 481: "Call/Transaction Does Not Exist", 482: "Loop Detected", 483: "Too Many Hops",
+	480: "Temporarily Unavailable", 489: "Bad Event", 481: "Call/Transaction Does Not Exist", 482: "Loop Detected", 483: "Too Many Hops",
 	486: "Busy Here", 487: "Request Terminated", 488: "Not Acceptable Here", 491: "Request Pending", 500: "Server Internal Error",
-	501: "Not Implemented", 503: "Service Unavailable", 505: "Version Not Supported", 600: "Busy Everywhere", 603: "Decline",
+	501: "Not Implemented", 504: "Server Time-out", 503: "Service Unavailable", 505: "Version Not Supported", 600: "Busy Everywhere", 603: "Decline",
 }
 
 func phrase(code int) string {

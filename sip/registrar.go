@@ -34,6 +34,7 @@ type binding struct {
 	until    time.Time
 	agent    string
 	instance string
+	silent   int // OPTIONS in a row without an answer
 }
 
 type notice struct {
@@ -84,7 +85,7 @@ func (r *registrar) find(user string) []binding {
 	defer r.mu.Unlock()
 	var out []binding
 	for _, b := range r.users[user] {
-		if now.Before(b.until) {
+		if now.Before(b.until) && b.silent < deafAfter {
 			out = append(out, *b)
 		}
 	}
@@ -136,8 +137,8 @@ func (r *registrar) onRegister(req *gosip.Request, tx *gosip.ServerTx) {
 	}
 	now := r.now()
 	r.mu.Lock()
-	before := len(r.users[user]) > 0
-	if !before && len(r.users) >= maxUsers {
+	before := reachable(r.users[user])
+	if len(r.users[user]) == 0 && len(r.users) >= maxUsers {
 		r.mu.Unlock()
 		s.respond(req, tx, 503, "", header("Retry-After", "60"))
 		return
@@ -154,7 +155,7 @@ func (r *registrar) onRegister(req *gosip.Request, tx *gosip.ServerTx) {
 			left := max(int(b.until.Sub(now)/time.Second), 1)
 			list = append(list, &gosip.ContactHeader{Address: *b.uri.Clone(), Params: gosip.HeaderParams{{K: "expires", V: strconv.Itoa(left)}}})
 		}
-		r.note(user, before, len(bs) > 0)
+		r.note(user, before, reachable(bs))
 	}
 	r.mu.Unlock()
 	r.flush()
@@ -309,7 +310,7 @@ func (r *registrar) drop(gone func(*binding) bool) {
 		} else {
 			r.users[user] = left
 		}
-		r.note(user, true, len(left) > 0)
+		r.note(user, reachable(bs), reachable(left))
 	}
 	r.mu.Unlock()
 	r.flush()

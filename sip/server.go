@@ -146,6 +146,7 @@ func (s *Server) Serve(ctx context.Context, handle func(context.Context, Call)) 
 	var watched sync.WaitGroup
 	s.lines.serve(watching, &watched)
 	running.Go(func() { s.registrar.keepAlive(inner) })
+	running.Go(func() { s.registrar.qualify(watching) })
 
 	<-ctx.Done()
 	unwatch()

@@ -67,6 +67,7 @@ func (l *leg) agree(r *remote, c offered) error {
 	if err := l.media.Update(p); err != nil {
 		return err
 	}
+	l.heldBy(r)
 	l.remote, l.codec = r, c
 	l.info.Codec = c.codec.String()
 	return nil

@@ -23,8 +23,10 @@ const downAfter = 3
 type line struct {
 	Trunk
 	wake chan struct{} // its connection was lost: register again
+	plan []pattern     // Numbers
 
 	// Guarded by lines.mu.
+	night      night
 	fails      int
 	registered bool
 	way        flow // of the registration
@@ -41,6 +43,7 @@ type lines struct {
 	mu    sync.Mutex
 	all   []*line
 	tried []time.Time
+	night night
 }
 
 func newLines(s *Server) (*lines, error) {
@@ -61,7 +64,18 @@ func newLines(s *Server) (*lines, error) {
 		if t.Register && (t.Proxy == "" || t.User == "") {
 			return nil, fmt.Errorf("sip: trunk %s: to register needs a proxy and a user", t.Name)
 		}
-		ls.all = append(ls.all, &line{Trunk: t, wake: make(chan struct{}, 1)})
+		l := &line{Trunk: t, wake: make(chan struct{}, 1)}
+		for _, n := range t.Numbers {
+			p, err := readPattern(n)
+			if err != nil {
+				return nil, fmt.Errorf("sip: trunk %s: numbers: %w", t.Name, err)
+			}
+			l.plan = append(l.plan, p)
+		}
+		if t.Strip < 0 || t.Prefix != cleanUser(t.Prefix) {
+			return nil, fmt.Errorf("sip: trunk %s: a number cannot be rewritten so", t.Name)
+		}
+		ls.all = append(ls.all, l)
 	}
 	return ls, nil
 }
@@ -122,7 +136,7 @@ func (s *Server) owns(to netip.AddrPort, host string) bool {
 
 // order lists the trunks for a call: those that work before those that do not, then by priority, and within one at random by weight
 // (as RFC 2782 does it for SRV records). A trunk that counts as down is still better than none.
-func (ls *lines) order(name string) []*line {
+func (ls *lines) order(name, number string) []*line {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	type place struct {
@@ -132,7 +146,7 @@ func (ls *lines) order(name string) []*line {
 	}
 	var ps []place
 	for _, l := range ls.all {
-		if l.Proxy == "" || name != "" && l.Name != name {
+		if l.Proxy == "" || name != "" && l.Name != name || !l.carries(number) {
 			continue
 		}
 		p := place{line: l, luck: -math.Log(1-rand.Float64()) / max(float64(l.Weight), 1e-3)}
@@ -164,6 +178,14 @@ func (ls *lines) take(l *line) error {
 	case all > 0 && len(ls.tried) >= all:
 		return fmt.Errorf("dial: %d calls an hour: %w", all, ErrLimit)
 	}
+	if !l.night.room(ls.s, l.MaxPerNight) {
+		return fmt.Errorf("dial: trunk %s: %d calls a night: %w", l.Name, l.MaxPerNight, ErrLimit)
+	}
+	if most := ls.s.cfg.Outbound.MaxPerNight; !ls.night.room(ls.s, most) {
+		return fmt.Errorf("dial: %d calls a night: %w", most, ErrLimit)
+	}
+	l.night.add(ls.s)
+	ls.night.add(ls.s)
 	now := time.Now()
 	l.calls++
 	l.tried, ls.tried = append(l.tried, now), append(ls.tried, now)
@@ -202,13 +224,14 @@ func (s *Server) dialNumber(ctx context.Context, t Target, o DialOpt) (Call, err
 		s.log.Warn("sip: outbound call refused", "number", mask(number))
 		return nil, fmt.Errorf("dial: %w", ErrNotAllowed)
 	}
-	order := s.lines.order(t.Trunk)
+	order := s.lines.order(t.Trunk, number)
 	if len(order) == 0 {
 		return nil, fmt.Errorf("dial: %w", errors.Join(ErrNoTrunk, ErrUnreachable))
 	}
 	var last error
 	for _, line := range order {
 		if err := s.lines.take(line); err != nil {
+			s.log.Warn("sip: outbound call refused", "number", mask(number), "err", err)
 			if last == nil {
 				last = err
 			}
@@ -254,14 +277,67 @@ func (s *Server) dialLine(ctx context.Context, line *line, number string, o Dial
 	if err != nil {
 		return nil, err
 	}
-	u.User = number
-	d, err := s.resolve(ctx, u)
+	u.User = line.write(number)
+	to, err := s.locate(ctx, u)
 	if err != nil {
 		return nil, err
 	}
-	d.trunk, d.number, d.silence = line.Name, number, s.cfg.silence
 	o.From = cmp.Or(line.Number, s.cfg.Outbound.Number, o.From)
-	return s.dialOne(ctx, d, o)
+	rang := false
+	one := o
+	one.Ringing = func(code int) {
+		rang = true
+		if o.Ringing != nil {
+			o.Ringing(code)
+		}
+	}
+	for hops := 0; ; hops++ {
+		d := to[0]
+		to = to[1:]
+		d.trunk, d.number, d.silence = line.Name, number, s.cfg.silence
+		d.longest = cmp.Or(line.MaxCall, s.cfg.Outbound.MaxCall)
+		leg, err := s.dialOne(ctx, d, one)
+		if err == nil || rang || ctx.Err() != nil || hops >= maxHops {
+			return leg, err
+		}
+		to = append(to, s.elsewhereOn(ctx, line, err, u.User)...)
+		if len(to) == 0 || !elsewhere(err) && !errors.Is(err, ErrRedirected) {
+			return nil, err
+		}
+	}
+}
+
+// carries reports whether a number is in a trunk's plan.
+func (l *line) carries(number string) bool {
+	return l.plan == nil || slices.ContainsFunc(l.plan, func(p pattern) bool { return p.matches(number) })
+}
+
+// write is a number as the trunk wants it.
+func (l *line) write(number string) string {
+	return l.Prefix + number[min(l.Strip, len(number)):]
+}
+
+// night counts the calls of one night.
+type night struct {
+	of string // its first day
+	n  int
+}
+
+// room reports whether one more call may be made now.
+func (n *night) room(s *Server, most int) bool {
+	of := s.cfg.Outbound.nightOf(s.cfg.clock())
+	return most <= 0 || of == "" || of != n.of || n.n < most
+}
+
+func (n *night) add(s *Server) {
+	of := s.cfg.Outbound.nightOf(s.cfg.clock())
+	if of == "" {
+		return
+	}
+	if of != n.of {
+		*n = night{of: of}
+	}
+	n.n++
 }
 
 // elsewhere reports whether another trunk may do better: this one did not answer, or failed at something that is not the called

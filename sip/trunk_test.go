@@ -229,7 +229,7 @@ func TestTrunksAreChosenByPriorityAndWeight(t *testing.T) {
 	}
 	first := map[string]int{}
 	for range 4000 {
-		o := x.lines.order("")
+		o := x.lines.order("", "")
 		if o[2].Name != "C" || o[3].Name != "D" {
 			t.Fatalf("%s then %s", o[2].Name, o[3].Name)
 		}

@@ -23,8 +23,18 @@ func (s *Server) Dial(ctx context.Context, t Target, o DialOpt) (Call, error) {
 	if o.Timeout <= 0 {
 		o.Timeout = time.Minute
 	}
+	been := map[string]bool{t.User: true, t.Number: true}
+	return s.dial(ctx, t, o, been)
+}
+
+// dial is Dial; been are those whom the call has been at.
+func (s *Server) dial(ctx context.Context, t Target, o DialOpt, been map[string]bool) (Call, error) {
 	if t.Number != "" && t.User == "" && t.URI == "" {
-		return s.dialNumber(ctx, t, o)
+		c, err := s.dialNumber(ctx, t, o)
+		if err != nil {
+			return s.follow(ctx, err, o, been)
+		}
+		return c, nil
 	}
 	to, err := s.destinations(ctx, t)
 	if err != nil {
@@ -33,11 +43,15 @@ func (s *Server) Dial(ctx context.Context, t Target, o DialOpt) (Call, error) {
 	if len(to) == 1 {
 		l, err := s.dialOne(ctx, to[0], o)
 		if err != nil {
-			return nil, err
+			return s.follow(ctx, err, o, been)
 		}
 		return l, nil
 	}
-	return s.fork(ctx, to, o)
+	c, err := s.fork(ctx, to, o)
+	if err != nil {
+		return s.follow(ctx, err, o, been)
+	}
+	return c, nil
 }
 
 // destination is one place to ring.
@@ -49,6 +63,7 @@ type destination struct {
 	trunk  string
 	number string
 
+	longest time.Duration // that the call may last; Config.MaxCall if 0
 	silence time.Duration // it must have said something by then; no limit but timer B if 0
 }
 
@@ -158,7 +173,7 @@ func (s *Server) dialOne(ctx context.Context, to destination, o DialOpt) (*leg, 
 	if err != nil {
 		return nil, err
 	}
-	if err := l.connected(res, out.early); err != nil {
+	if err := l.connected(res, out.described(res)); err != nil {
 		return nil, err
 	}
 	return l, nil
@@ -167,6 +182,7 @@ func (s *Server) dialOne(ctx context.Context, to destination, o DialOpt) (*leg, 
 // open fills the dialog for a call of ours.
 func (l *leg) open(to destination, o DialOpt) {
 	l.pinned, l.direct = to.pinned, true
+	l.longest = to.longest
 	l.towards(l.s, to.flow)
 	l.target = *to.uri.Clone()
 	l.secure = to.uri.Scheme == "sips"

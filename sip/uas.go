@@ -35,7 +35,8 @@ func (s *Server) onInvite(req *gosip.Request, tx *gosip.ServerTx) {
 	}
 	way := flowOf(req, tx)
 	info := s.identify(req, way)
-	if info.Trunk == "" && info.User == "" && !s.cfg.Open {
+	open := s.cfg.Open && (s.cfg.Private == nil || !s.cfg.Private(info.To)) && req.GetHeader("Replaces") == nil
+	if info.Trunk == "" && info.User == "" && !open {
 		user, ok := s.auth.challenge(s, req, tx, way, 407)
 		if !ok {
 			s.mu.Lock()
@@ -45,7 +46,15 @@ func (s *Server) onInvite(req *gosip.Request, tx *gosip.ServerTx) {
 		}
 		info.User = user
 	}
-	if s.cfg.Admit != nil {
+	old, code := s.replacing(req)
+	if code == 0 && old != nil && info.User == "" {
+		code = 403 // a trunk takes nobody's place
+	}
+	if code != 0 {
+		s.respond(req, tx, code, "")
+		return
+	}
+	if s.cfg.Admit != nil && old == nil {
 		if after, ok := s.cfg.Admit(); !ok {
 			s.respond(req, tx, 503, "", header("Retry-After", seconds(max(after, time.Second))))
 			return
@@ -82,6 +91,8 @@ func (s *Server) onInvite(req *gosip.Request, tx *gosip.ServerTx) {
 
 	l := s.newLeg(info)
 	l.inv, l.invTx, l.branch, l.offer = req, tx, b, offer
+	l.early.must = lists(req, "100rel", "Require")
+	l.early.may = l.early.must || lists(req, "100rel", "Supported", "k")
 	l.learn(req, way)
 	l.note(false, req.Source(), summary(req))
 	far := way.remoteAddr().Addr()
@@ -107,6 +118,11 @@ func (s *Server) onInvite(req *gosip.Request, tx *gosip.ServerTx) {
 	s.dialogs[l.did] = l
 	handler := s.handler
 	s.mu.Unlock()
+	if old != nil {
+		old.mu.Lock()
+		handler = old.features.replaced
+		old.mu.Unlock()
+	}
 	s.spawn(func() { s.serve(l, handler) })
 }
 
@@ -161,7 +177,7 @@ func acceptsSDP(req *gosip.Request) bool {
 
 // sdpOf finds the session description in a body, in a multipart one too; nil when there is none. code is 415 for a body that must be
 // understood and cannot be (RFC 3261 8.2.3).
-func sdpOf(req *gosip.Request) (body []byte, code int) {
+func sdpOf(req gosip.Message) (body []byte, code int) {
 	body = req.Body()
 	if len(body) == 0 {
 		return nil, 0
@@ -172,7 +188,9 @@ func sdpOf(req *gosip.Request) (body []byte, code int) {
 		}
 	}
 	kind := ""
-	if h := req.ContentType(); h != nil {
+	if h := headerOf(req, "Content-Type"); h != nil {
+		kind = h.Value()
+	} else if h := headerOf(req, "c"); h != nil {
 		kind = h.Value()
 	}
 	name, params, err := mime.ParseMediaType(kind)
@@ -199,7 +217,7 @@ func sdpOf(req *gosip.Request) (body []byte, code int) {
 			}
 		}
 	}
-	if h := req.GetHeader("Content-Disposition"); h != nil && strings.Contains(strings.ToLower(h.Value()), "handling=optional") {
+	if h := headerOf(req, "Content-Disposition"); h != nil && strings.Contains(strings.ToLower(h.Value()), "handling=optional") {
 		return nil, 0
 	}
 	return nil, 415
