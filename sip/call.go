@@ -76,6 +76,7 @@ type Info struct {
 	Answered  time.Time // 200 sent or received; zero until then
 	Ended     time.Time // zero until Done
 	Codec     string    // "PCMA" or "PCMU"; "" until negotiated
+	Encrypted bool      // the sound is (SRTP)
 }
 
 // String names the call's ends without personal data.

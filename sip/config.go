@@ -72,6 +72,9 @@ type Config struct {
 	// Codecs in order of preference: PCMA, PCMU if empty.
 	Codecs []media.Codec
 
+	// SRTP says whether the sound of legs over TLS is encrypted; SRTPOffered if empty.
+	SRTP SRTP
+
 	Limits Limits
 	Now    func() time.Time // wall clock of Info, End and traces; time.Now if nil
 	Log    *slog.Logger     // slog.Default if nil

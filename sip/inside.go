@@ -174,7 +174,7 @@ func (l *leg) renegotiate(req *gosip.Request) (res *gosip.Response, late bool, c
 		l.stream = l.fullOffer()
 		out, late = l.sdp.offer(l.stream), true
 	} else {
-		r, err := readSDP(body)
+		r, err := l.readSDP(body)
 		if errors.Is(err, errSDPSyntax) {
 			return nil, false, 400
 		} else if err != nil {
@@ -190,7 +190,7 @@ func (l *leg) renegotiate(req *gosip.Request) (res *gosip.Response, late bool, c
 			}
 			pick := r.pick(order)
 			l.stream = stream{addr: l.mediaAddr(r), port: l.media.Port(), codecs: []offered{pick}, events: r.events,
-				dir: l.held(r.dir.reversed()), mux: r.mux}
+				dir: l.held(r.dir.reversed()), mux: r.mux, crypto: l.cryptoFor(r)}
 			if err := l.agree(r, pick); err != nil {
 				l.stream = was
 				return nil, false, 488
@@ -210,7 +210,7 @@ func (l *leg) complaint(code int, req *gosip.Request) []gosip.Header {
 	case 415:
 		return []gosip.Header{header("Accept", accepts)}
 	case 488:
-		_, err := readSDP(req.Body())
+		_, err := l.readSDP(req.Body())
 		return []gosip.Header{warning(err)}
 	}
 	return nil
@@ -223,6 +223,9 @@ func warning(err error) gosip.Header {
 		return header("Warning", `301 lianxin "Incompatible network address formats"`)
 	case errors.Is(err, errSDPNoAudio):
 		return header("Warning", `304 lianxin "Media type not available"`)
+	}
+	if errors.Is(err, errSDPPlain) || errors.Is(err, errSDPCrypto) {
+		return header("Warning", `399 lianxin "SRTP (RFC 4568, AES_CM_128_HMAC_SHA1_80) required"`)
 	}
 	return header("Warning", `305 lianxin "Incompatible media format"`)
 }

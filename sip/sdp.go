@@ -65,10 +65,15 @@ type remote struct {
 	maxptime int
 	rtcp     netip.AddrPort // a=rtcp (RFC 3605), zero if there is none
 	mux      bool           // a=rtcp-mux (RFC 5761)
+	crypto   sdes           // the first key that we can use (RFC 4568), zero if there is none or the policy is not to
 }
 
-// readSDP parses what the far end sent. It takes the first audio line it can use; errSDP… says why there is none.
-func readSDP(body []byte) (*remote, error) {
+// readSDP parses what the far end sent, for a leg that is not encrypted.
+func readSDP(body []byte) (*remote, error) { return readSDPFor(body, SRTPOff) }
+
+// readSDPFor parses what the far end sent. It takes the first audio line it can use, encrypted ones first; errSDP… says why there is
+// none.
+func readSDPFor(body []byte, policy SRTP) (*remote, error) {
 	if len(body) > maxSDP {
 		return nil, fmt.Errorf("%w: %d bytes", errSDPSyntax, len(body))
 	}
@@ -83,31 +88,68 @@ func readSDP(body []byte) (*remote, error) {
 	if len(d.MediaDescriptions) != len(lines) {
 		return nil, fmt.Errorf("%w: media lines", errSDPSyntax)
 	}
-	r := &remote{origin: origin, lines: lines, audio: -1}
+	var plain *remote
 	why := errSDPNoAudio
 	for i, m := range d.MediaDescriptions {
 		if lines[i].kind != "audio" || m.MediaName.Port.Value == 0 {
 			continue
 		}
-		if p := lines[i].proto; p != "RTP/AVP" && p != "RTP/AVPF" {
-			continue // SRTP comes with TLS legs
+		r := &remote{origin: origin, lines: lines, audio: i}
+		err := r.allowed(policy)
+		if err == nil {
+			err = r.take(&d, m)
 		}
-		if err := r.take(&d, m); err != nil {
+		if err == nil {
+			err = r.encrypted(policy)
+		}
+		switch {
+		case err != nil:
 			if why == errSDPNoAudio {
 				why = err
 			}
-			continue
+		case r.crypto.on():
+			return r, nil
+		case plain == nil:
+			plain = r
 		}
-		r.audio = i
-		return r, nil
 	}
-	return nil, why
+	if plain == nil {
+		return nil, why
+	}
+	return plain, nil
+}
+
+// allowed looks at the profile of the audio line.
+func (r *remote) allowed(policy SRTP) error {
+	switch r.lines[r.audio].proto {
+	case "RTP/AVP", "RTP/AVPF":
+		return nil
+	case "RTP/SAVP", "RTP/SAVPF":
+		if policy != SRTPOff {
+			return nil
+		}
+	}
+	return errSDPNoAudio
+}
+
+// encrypted looks at the key, once the line has been read.
+func (r *remote) encrypted(policy SRTP) error {
+	switch {
+	case policy == SRTPOff:
+		r.crypto = sdes{}
+	case r.crypto.on():
+	case strings.HasPrefix(r.lines[r.audio].proto, "RTP/S"):
+		return errSDPCrypto
+	case policy == SRTPRequired:
+		return errSDPPlain
+	}
+	return nil
 }
 
 // same reports whether two descriptions agree in all that matters here.
 func (r *remote) same(o *remote) bool {
 	return o != nil && r.addr == o.addr && r.dir == o.dir && slices.Equal(r.codecs, o.codecs) && r.events == o.events &&
-		r.ptime == o.ptime && r.maxptime == o.maxptime && r.rtcp == o.rtcp && r.mux == o.mux && slices.Equal(r.lines, o.lines)
+		r.ptime == o.ptime && r.maxptime == o.maxptime && r.rtcp == o.rtcp && r.mux == o.mux && r.crypto == o.crypto && slices.Equal(r.lines, o.lines)
 }
 
 // take fills r from one audio line.
@@ -139,6 +181,10 @@ func (r *remote) take(d *sdp.SessionDescription, m *sdp.MediaDescription) error 
 			rtcp = a.Value
 		case "rtcp-mux":
 			r.mux = true
+		case "crypto":
+			if c, ok := readCrypto(a.Value); ok && !r.crypto.on() {
+				r.crypto = c
+			}
 		}
 	}
 	for _, f := range m.MediaName.Formats {

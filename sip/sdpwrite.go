@@ -20,11 +20,16 @@ type stream struct {
 	events uint8
 	dir    direction
 	mux    bool
+	crypto sdes   // our key, if the stream is encrypted
+	proto  string // of an offer, "RTP/AVP" if empty; an answer takes the far end's
 }
 
 // offer describes our audio. The version rises when it differs from what was sent before (RFC 3264 8).
 func (l *local) offer(s stream) []byte {
-	return l.write(s, []mline{{kind: "audio", proto: "RTP/AVP"}}, 0)
+	if s.proto == "" {
+		s.proto = "RTP/AVP"
+	}
+	return l.write(s, []mline{{kind: "audio", proto: s.proto}}, 0)
 }
 
 // answer describes our audio in its place among the far end's media lines and refuses the others with port 0.
@@ -57,6 +62,9 @@ func (l *local) write(s stream, lines []mline, audio int) []byte {
 			fmt.Fprintf(&b, "a=rtpmap:%d telephone-event/8000\r\na=fmtp:%d 0-15\r\n", s.events, s.events)
 		}
 		fmt.Fprintf(&b, "a=ptime:20\r\n")
+		if s.crypto.on() {
+			b.WriteString(s.crypto.line())
+		}
 		if s.mux {
 			b.WriteString("a=rtcp-mux\r\n")
 		}

@@ -15,6 +15,7 @@ type talk struct {
 	remote *remote       // the far end's last description that was agreed
 	codec  offered       // what we send
 	stream stream        // our last description
+	key    media.SRTPKey // what we encrypt with, zero before the first use
 
 	holding bool // we hold the far end
 }
@@ -27,7 +28,7 @@ func (l *leg) describe(offer *remote) (body []byte, late bool, err error) {
 	}
 	pick := offer.pick(l.order)
 	l.stream = stream{addr: l.mediaAddr(offer), port: l.media.Port(), codecs: []offered{pick}, events: offer.events,
-		dir: l.held(offer.dir.reversed()), mux: offer.mux}
+		dir: l.held(offer.dir.reversed()), mux: offer.mux, crypto: l.cryptoFor(offer)}
 	if err := l.agree(offer, pick); err != nil {
 		return nil, false, err
 	}
@@ -36,6 +37,7 @@ func (l *leg) describe(offer *remote) (body []byte, late bool, err error) {
 
 func (l *leg) fullOffer() stream {
 	st := stream{addr: l.mediaAddr(nil), port: l.media.Port(), events: 101, dir: l.held(both)}
+	st.crypto, st.proto = l.cryptoOffer()
 	for _, c := range l.order {
 		st.codecs = append(st.codecs, offered{c.PT(), c})
 	}
@@ -64,18 +66,27 @@ func (l *leg) agree(r *remote, c offered) error {
 	if r.addr.Addr().IsUnspecified() {
 		p.Remote = netip.AddrPort{}
 	}
+	switch ours := l.stream.crypto; {
+	case !r.crypto.on():
+		l.stream.crypto = sdes{} // the answer is plain: so is the rest of the session
+	case ours.tag != r.crypto.tag || ours.short != r.crypto.short: // an answer with a key that was not asked for (RFC 4568 5.1.3)
+		return errSDPCrypto
+	default:
+		p.SRTP = &media.SRTP{Ours: ours.key, Theirs: r.crypto.key, ShortTag: ours.short}
+	}
 	if err := l.media.Update(p); err != nil {
 		return err
 	}
 	l.heldBy(r)
 	l.remote, l.codec = r, c
 	l.info.Codec = c.codec.String()
+	l.info.Encrypted = p.SRTP != nil
 	return nil
 }
 
 // answeredOffer applies the far end's answer to our offer. mu is held.
 func (l *leg) answeredOffer(body []byte) error {
-	r, err := readSDP(body)
+	r, err := l.readSDP(body)
 	if err != nil {
 		return err
 	}

@@ -80,7 +80,7 @@ func (s *Server) onInvite(req *gosip.Request, tx *gosip.ServerTx) {
 	var offer *remote
 	if body != nil {
 		var err error
-		if offer, err = readSDP(body); errors.Is(err, errSDPSyntax) {
+		if offer, err = readSDPFor(body, s.srtp(way)); errors.Is(err, errSDPSyntax) {
 			s.respond(req, tx, 400, "", header("Warning", `399 lianxin "unreadable session description"`))
 			return
 		} else if err != nil {

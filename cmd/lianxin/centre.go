@@ -289,6 +289,7 @@ func (c *centre) sipConfig() sip.Config {
 	if c.cfg.SIPTLS != "" {
 		cfg.Listen = append(cfg.Listen, "tls://"+c.cfg.SIPTLS)
 		cfg.TLS.Certificate, cfg.TLS.Key = c.cfg.SIPCert, c.cfg.SIPKey
+		cfg.SRTP = sip.SRTP(c.cfg.SIPSRTP)
 	}
 	if c.cfg.PublicIP != "" {
 		cfg.PublicIP = netip.MustParseAddr(c.cfg.PublicIP) // check has read it

@@ -31,6 +31,7 @@ type Config struct {
 	SIPTLS  string `name:"sip-tls" help:"Address on which SIP over TLS is answered, such as 0.0.0.0:5061; needs --sip-cert and --sip-key." env:"LIANXIN_SIP_TLS"`
 	SIPCert string `name:"sip-cert" help:"Certificate file (PEM) of SIP over TLS; read again when it changes." env:"LIANXIN_SIP_CERT"`
 	SIPKey  string `name:"sip-key" help:"Private key file (PEM) of SIP over TLS." env:"LIANXIN_SIP_KEY"`
+	SIPSRTP string `name:"sip-srtp" help:"Whether the voice of phones and trunks over TLS is encrypted (SRTP, keys by SDES): offered, required or off." enum:"offered,required,off" default:"offered" env:"LIANXIN_SIP_SRTP"`
 
 	RTPPorts PortRange `name:"rtp-ports" help:"UDP ports of the voice. Keep them out of the kernel's ephemeral range." default:"16000-17999" env:"LIANXIN_RTP_PORTS"`
 	PublicIP string    `name:"public-ip" help:"Address that phones are told to send to; by default the one from which this machine reaches them." env:"LIANXIN_PUBLIC_IP"`

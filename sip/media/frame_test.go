@@ -385,3 +385,51 @@ func FuzzParseWAV(f *testing.F) {
 		}
 	})
 }
+
+func TestEncryptedFrameDoesNotAllocate(t *testing.T) {
+	p := both(atSDP)
+	k := NewSRTPKey()
+	p.SRTP = &SRTP{Ours: k, Theirs: k}
+	l, w := wireLeg(t, p)
+	far, fw := wireLeg(t, p)
+	var sent [][]byte
+	for tick := range int64(150) {
+		far.frame(tick)
+		sent = append(sent, fw.out...)
+		fw.out = nil
+	}
+	l.link = &replay{wire: *w, packets: sent}
+	tick := int64(0)
+	for range 20 { // the far end's SSRC is new once
+		l.frame(tick)
+		tick++
+	}
+	n := testing.AllocsPerRun(80, func() {
+		l.frame(tick)
+		tick++
+	})
+	if n > 0 {
+		t.Errorf("%v allocations per frame", n)
+	}
+	if l.now.PacketsIn < 90 || l.now.Unauthentic > 0 {
+		t.Errorf("%+v", l.now)
+	}
+}
+
+// replay is a link that brings packets one per frame and forgets what is sent.
+type replay struct {
+	wire
+	packets [][]byte
+	had     bool
+}
+
+func (r *replay) read(p []byte) (int, netip.AddrPort, error) {
+	if r.had = !r.had; !r.had || len(r.packets) == 0 {
+		return 0, netip.AddrPort{}, errAgain
+	}
+	n := copy(p, r.packets[0])
+	r.packets = r.packets[1:]
+	return n, atSDP, nil
+}
+func (r *replay) write([]byte, netip.AddrPort) error        { return nil }
+func (r *replay) writeControl([]byte, netip.AddrPort) error { return nil }

@@ -27,6 +27,7 @@ type Params struct {
 	Receive bool           // false: the far end may not send (sendonly, inactive); its packets are dropped
 	Strict  bool           // only Remote's IP address may send, and we always send to Remote: for known trunks
 	Near    netip.Addr     // where the far end's signalling comes from; preferred when a NAT hides Remote
+	SRTP    *SRTP          // how packets are encrypted, nil for not at all
 }
 
 // A Format is a codec with the payload type agreed for it.
@@ -40,6 +41,8 @@ type setup struct {
 	Params
 	codecs [128]Codec // by payload type
 	frames int        // frames per packet sent
+
+	seal, open *cipher // what we send, what we receive; nil without SRTP
 }
 
 func newSetup(p Params) (*setup, error) {
@@ -156,6 +159,9 @@ func (l *Leg) Update(p Params) error {
 	defer l.mu.Unlock()
 	if l.closing.Load() {
 		return ErrClosed
+	}
+	if err := s.encrypt(l.setup.Load()); err != nil {
+		return err
 	}
 	l.setup.Store(s)
 	l.startedAt.CompareAndSwap(0, int64(time.Since(l.pacer.epoch)))

@@ -18,6 +18,7 @@ type Stats struct {
 	WrongType   uint64 // payload types that were not negotiated
 	Foreign     uint64 // from a source that is not the far end's
 	WrongSource uint64 // with an SSRC that is not the far end's
+	Unauthentic uint64 // SRTP packets with a wrong tag, or sent twice
 	DigitsLost  uint64 // digits nobody took in time
 
 	Jitter time.Duration // of arrival, RFC 3550; includes our polling of up to 20 ms

@@ -114,6 +114,15 @@ func (l *Leg) accept(p *packet, n int, from netip.AddrPort, tick int64) bool {
 		return false
 	}
 	pkt := &l.pacer.scratch.rtp
+	if c := l.cur.open; c != nil { // before the latch: who does not have the key is never listened to
+		plain, err := c.ctx.DecryptRTP(p.buf[:], p.buf[:n], &pkt.Header)
+		if err != nil {
+			st.Unauthentic++
+			pool.put(p)
+			return false
+		}
+		n = len(plain)
+	}
 	if err := pkt.Unmarshal(p.buf[:n]); err != nil {
 		st.Malformed++
 		pool.put(p)

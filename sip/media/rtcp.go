@@ -85,6 +85,11 @@ func (l *Leg) sendReport(tick int64, bye bool) {
 	if err != nil {
 		return
 	}
+	if c := l.cur.seal; c != nil {
+		if b, err = c.ctx.EncryptRTCP(l.pacer.scratch.sealed[:], b, nil); err != nil {
+			return
+		}
+	}
 	if l.cur.Mux {
 		_ = l.link.write(b, to)
 	} else {
@@ -134,6 +139,14 @@ func (l *Leg) takeControl(b []byte, from netip.AddrPort, tick int64) {
 	if from.Addr() != latch.locked.Addr() && from.Addr() != latch.sdp.Addr() && from != l.cur.RTCP {
 		l.now.Foreign++
 		return
+	}
+	if c := l.cur.open; c != nil {
+		plain, err := c.ctx.DecryptRTCP(b, b, nil)
+		if err != nil {
+			l.now.Unauthentic++
+			return
+		}
+		b = plain
 	}
 	packets, err := rtcp.Unmarshal(b)
 	if err != nil {

@@ -12,6 +12,7 @@ type scratch struct {
 	mixPCM            [FrameSamples]int16
 	rtp               rtp.Packet
 	control           [1500]byte
+	sealed            [1500]byte // an encrypted packet on its way out
 }
 
 // heardPCM decodes what was heard, at most once per frame.

@@ -87,7 +87,15 @@ func (l *Leg) sendPacket(pt uint8, marker bool, ts uint32, n int) {
 	if _, err := h.MarshalTo(o.buf[:]); err != nil {
 		return
 	}
-	if err := l.link.write(o.buf[:12+n], l.in.latch.target()); err != nil {
+	b := o.buf[:12+n]
+	if c := l.cur.seal; c != nil {
+		var err error
+		if b, err = c.ctx.EncryptRTP(l.pacer.scratch.sealed[:], b, &l.pacer.scratch.rtp.Header); err != nil {
+			l.now.SendErrors++
+			return
+		}
+	}
+	if err := l.link.write(b, l.in.latch.target()); err != nil {
 		l.now.SendErrors++
 	}
 	o.packets++
