@@ -1,6 +1,7 @@
 package media
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -13,24 +14,39 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // RecordOptions says how to record.
 type RecordOptions struct {
 	Sync time.Duration // how often the file is forced to disk; only at Stop when 0, never when negative
+
+	// Wrap, when set, makes the recording a sealed one (sealed.go): it encrypts the file's own key, so that Unwrap gives it
+	// back. Otherwise the file is a plain WAV.
+	Wrap func(key []byte) []byte
+
+	// Reserve is how many bytes of the file system are left to others (the database above all): below it nothing more is
+	// written, as if the disk were full.
+	Reserve uint64
 }
+
+// ErrNoRoom is wrapped by the error of a recording that stopped because of RecordOptions.Reserve.
+var ErrNoRoom = errors.New("the disk is nearly full")
 
 // A Recording writes a leg's two directions to a stereo WAV file, 16-bit PCM at 8 kHz: left what is heard from the
 // far end, right what we send it. Both come from the same frame of the pacer, so they are aligned to the sample.
 //
 // The pacer never waits for the disk: it fills blocks of 200 ms that a goroutine writes, and when 12 s of them are
-// waiting the oldest is dropped, counted, and replaced by silence in the file. The header is renewed every second,
-// so a file left behind by a crash (or kill -9) is valid up to its last second; Repair mends the rest.
+// waiting the oldest is dropped, counted, and replaced by silence in the file. A file left behind by a crash (or kill -9) is
+// good up to its last second: the header of a plain one is renewed every second, and a sealed one has none. Repair mends the
+// rest.
 type Recording struct {
 	path   string
 	leg    *Leg
 	opt    RecordOptions
 	paused atomic.Bool
+	silent atomic.Int64 // frames while paused
 	ending atomic.Bool
 
 	blocks chan *recBlock
@@ -58,6 +74,7 @@ type Result struct {
 	Bytes    int64  // of the file
 	SHA256   string // of the file, hexadecimal
 	Dropped  uint64 // frames of 20 ms that were replaced by silence because the disk was too slow or full
+	Paused   time.Duration
 }
 
 const (
@@ -105,11 +122,17 @@ func (l *Leg) record(f recordFile, path string, opt RecordOptions) (*Recording, 
 		failed: make(chan struct{}),
 		done:   make(chan struct{}),
 	}
-	w := &recWriter{r: r, f: f}
-	if err := w.header(); err != nil {
+	w := &recWriter{r: r, f: f, store: &plainStore{f: f}}
+	err := w.room()
+	if err == nil && opt.Wrap != nil {
+		w.store, err = newSealedStore(f, opt.Wrap)
+	} else if err == nil {
+		err = w.store.settle()
+	}
+	if err != nil {
 		return nil, fmt.Errorf("record call: %w", err)
 	}
-	err := ErrClosed
+	err = ErrClosed
 	l.change(func() {
 		err = nil
 		if !l.rec.CompareAndSwap(nil, r) {
@@ -176,6 +199,7 @@ func (r *Recording) push(tick int64, heard, said *[FrameSamples]int16) bool {
 	b := r.block.data[r.block.n*recFrame:][:recFrame]
 	if r.paused.Load() {
 		clear(b)
+		r.silent.Add(1)
 	} else {
 		for i := range FrameSamples {
 			binary.LittleEndian.PutUint16(b[4*i:], uint16(heard[i]))
@@ -228,23 +252,65 @@ func (r *Recording) Stop() (Result, error) {
 	return r.result, r.err
 }
 
-// recWriter is the goroutine that owns the file.
-type recWriter struct {
-	r      *Recording
-	f      recordFile
-	frames int64 // written
-	synced time.Time
-	headed time.Time
+// recordStore is the form in which frames lie in a file.
+type recordStore interface {
+	// put takes frames that begin at frame at, in order; frames that are left out are silence.
+	put(at int64, frames []byte) error
+	// settle makes what has been put readable if the program ends here.
+	settle() error
+	// flush completes the file.
+	flush() error
 }
 
-// header writes the header for what has been written.
-func (w *recWriter) header() error {
-	h := appendWAVHeader(make([]byte, 0, wavHeader), Rate, recChannel, int(w.frames*recFrame))
-	if _, err := w.f.WriteAt(h, 0); err != nil {
+// plainStore is a WAV file. What lies between frames, the file system fills with zeros, which are silence.
+type plainStore struct {
+	f      recordFile
+	frames int64
+}
+
+func (s *plainStore) put(at int64, frames []byte) error {
+	if _, err := s.f.WriteAt(frames, wavHeader+at*recFrame); err != nil {
 		return err
 	}
-	w.headed = time.Now()
+	s.frames = at + int64(len(frames)/recFrame)
 	return nil
+}
+
+// settle writes the header for what has been written.
+func (s *plainStore) settle() error {
+	h := appendWAVHeader(make([]byte, 0, wavHeader), Rate, recChannel, int(s.frames*recFrame))
+	_, err := s.f.WriteAt(h, 0)
+	return err
+}
+
+func (s *plainStore) flush() error { return s.settle() }
+
+// recWriter is the goroutine that owns the file.
+type recWriter struct {
+	r       *Recording
+	f       recordFile
+	store   recordStore
+	frames  int64 // written
+	synced  time.Time
+	settled time.Time
+	looked  time.Time // at the free room
+	full    error
+}
+
+// room says, looking once a second, whether there is room for more.
+func (w *recWriter) room() error {
+	if w.r.opt.Reserve == 0 || time.Since(w.looked) < time.Second {
+		return w.full
+	}
+	w.looked, w.full = time.Now(), nil
+	var fs unix.Statfs_t
+	if err := unix.Statfs(filepath.Dir(w.r.path), &fs); err != nil {
+		return nil // writing will tell
+	}
+	if free := fs.Bavail * uint64(fs.Bsize); free < w.r.opt.Reserve {
+		w.full = fmt.Errorf("%w: %d MiB left", ErrNoRoom, free>>20)
+	}
+	return w.full
 }
 
 func (w *recWriter) run() {
@@ -262,15 +328,18 @@ func (w *recWriter) run() {
 	w.finish()
 }
 
-// write stores a block at its place; what lies between, the file system fills with zeros, which are silence.
+// write stores a block at its place.
 func (w *recWriter) write(b *recBlock) error {
-	n := b.n * recFrame
-	if _, err := w.f.WriteAt(b.data[:n], wavHeader+b.at*recFrame); err != nil {
+	if err := w.room(); err != nil {
+		return err
+	}
+	if err := w.store.put(b.at, b.data[:b.n*recFrame]); err != nil {
 		return err
 	}
 	w.frames = b.at + int64(b.n)
-	if time.Since(w.headed) >= time.Second {
-		if err := w.header(); err != nil {
+	if time.Since(w.settled) >= time.Second {
+		w.settled = time.Now()
+		if err := w.store.settle(); err != nil {
 			return err
 		}
 	}
@@ -289,7 +358,7 @@ func (w *recWriter) finish() {
 		wanted bool
 		do     func() error
 	}{
-		{true, w.header},
+		{true, w.store.flush},
 		{sync, w.f.Sync},
 		{true, w.f.Close},
 		{sync && r.path != "", func() error { return syncDir(filepath.Dir(r.path)) }},
@@ -305,10 +374,11 @@ func (w *recWriter) finish() {
 		Path:     r.path,
 		Duration: time.Duration(w.frames) * FrameTime,
 		Dropped:  r.dropped.Load(),
+		Paused:   time.Duration(r.silent.Load()) * FrameTime,
 	}
 	if r.path != "" {
 		var err error
-		if res.Bytes, res.SHA256, err = hashFile(r.path); err != nil {
+		if res.Bytes, res.SHA256, err = HashRecording(r.path); err != nil {
 			r.fail(err)
 		}
 	}
@@ -326,7 +396,8 @@ func syncDir(path string) error {
 	return d.Sync()
 }
 
-func hashFile(path string) (int64, string, error) {
+// HashRecording is the length and the SHA-256 (hexadecimal) of a file as it lies on the disk.
+func HashRecording(path string) (int64, string, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return 0, "", err
@@ -337,16 +408,17 @@ func hashFile(path string) (int64, string, error) {
 	return n, hex.EncodeToString(h.Sum(nil)), err
 }
 
-// Repair completes a recording that a crash left behind: sizes in the header up to the last whole sample pair that is
-// in the file. It returns the result as Stop would have; a file that is complete is left as it is. A file
-// shorter than a header, or one we did not write, is an error.
-func Repair(ctx context.Context, path string) (Result, error) {
+// Repair completes a recording that a crash left behind: of a plain one the sizes in the header, up to the last whole sample
+// pair that is in the file; of a sealed one a last chunk that was not written whole is cut off. It returns the result as Stop
+// would have; a file that is complete is left as it is. A file shorter than a header, or one we did not write, is an error.
+// unwrap is asked for the key of a sealed recording.
+func Repair(ctx context.Context, path string, unwrap Unwrap) (Result, error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return Result{}, fmt.Errorf("repair recording: %w", err)
 	}
 	defer f.Close()
-	res, err := repair(f)
+	res, err := repair(f, unwrap)
 	if err != nil {
 		return Result{}, fmt.Errorf("repair recording %s: %w", filepath.Base(path), err)
 	}
@@ -354,14 +426,17 @@ func Repair(ctx context.Context, path string) (Result, error) {
 		return Result{}, err
 	}
 	res.Path = path
-	if res.Bytes, res.SHA256, err = hashFile(path); err != nil {
+	if res.Bytes, res.SHA256, err = HashRecording(path); err != nil {
 		return Result{}, fmt.Errorf("repair recording: %w", err)
 	}
 	return res, nil
 }
 
-func repair(f *os.File) (res Result, err error) {
+func repair(f *os.File, unwrap Unwrap) (res Result, err error) {
 	var have [wavHeader]byte
+	if n, _ := f.ReadAt(have[:], 0); bytes.HasPrefix(have[:n], []byte(sealedMagic)) {
+		return repairSealed(f, unwrap)
+	}
 	if _, err := f.ReadAt(have[:], 0); err != nil {
 		return res, fmt.Errorf("%w: no header", ErrWAV)
 	}
@@ -376,7 +451,7 @@ func repair(f *os.File) (res Result, err error) {
 			return res, fmt.Errorf("%w: not a recording of ours", ErrWAV)
 		}
 	}
-	res.Duration = time.Duration(data/(recChannel*2)) * time.Second / Rate
+	res.Duration = soundTime(data)
 	if [wavHeader]byte(want) == have && info.Size() == wavHeader+data {
 		return res, nil
 	}
@@ -384,6 +459,30 @@ func repair(f *os.File) (res Result, err error) {
 		return res, err
 	}
 	if _, err := f.WriteAt(want, 0); err != nil {
+		return res, err
+	}
+	return res, f.Sync()
+}
+
+// soundTime is how long that many bytes of sound last.
+func soundTime(bytes int64) time.Duration {
+	return time.Duration(bytes/(recChannel*2)) * time.Second / Rate
+}
+
+func repairSealed(f *os.File, unwrap Unwrap) (res Result, err error) {
+	p, err := newPlayer(f, unwrap)
+	if err != nil {
+		return res, err
+	}
+	res.Duration = soundTime(p.sound)
+	whole := p.base + p.sound/p.chunk*(p.chunk+sealedTag)
+	if rest := p.sound % p.chunk; rest > 0 {
+		whole += rest + sealedTag
+	}
+	if whole == p.file {
+		return res, nil
+	}
+	if err := f.Truncate(whole); err != nil {
 		return res, err
 	}
 	return res, f.Sync()

@@ -206,7 +206,7 @@ func TestFileOfACrashIsValidToTheLastSecond(t *testing.T) {
 	torn := append(bytes.Clone(crashed), 1, 2, 3) // a write cut in two
 	left := filepath.Join(dir, "left.wav")
 	check(t, os.WriteFile(left, torn, 0o600))
-	res, err := media.Repair(ctx, left)
+	res, err := media.Repair(ctx, left, nil)
 	check(t, err)
 	b := read(t, left)
 	fixed := parse(t, b)
@@ -220,7 +220,7 @@ func TestFileOfACrashIsValidToTheLastSecond(t *testing.T) {
 	if res.SHA256 != hex.EncodeToString(sum[:]) || res.Bytes != int64(len(b)) {
 		t.Errorf("result %+v", res)
 	}
-	again, err := media.Repair(ctx, left)
+	again, err := media.Repair(ctx, left, nil)
 	if err != nil || again != res {
 		t.Errorf("a second repair: %+v, %v", again, err)
 	}
@@ -235,7 +235,7 @@ func TestRepairRefusesWhatIsNoRecording(t *testing.T) {
 	} {
 		path := filepath.Join(dir, name)
 		check(t, os.WriteFile(path, b, 0o600))
-		if _, err := media.Repair(context.Background(), path); !errors.Is(err, media.ErrWAV) {
+		if _, err := media.Repair(context.Background(), path, nil); !errors.Is(err, media.ErrWAV) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if !bytes.Equal(read(t, path), b) {
