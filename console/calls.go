@@ -4,12 +4,10 @@ import (
 	"errors"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
 
-	"lianxin/audit"
 	"lianxin/ivr"
 	"lianxin/org"
 	"lianxin/storage"
@@ -21,6 +19,7 @@ func (s *Server) callRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /calls", s.may(org.ViewCalls, s.callList))
 	mux.HandleFunc("GET /calls/{id}", s.may(org.ViewCalls, s.callPage))
 	mux.HandleFunc("GET /calls/{id}/recording", s.may(org.PlayCalls, s.recording))
+	mux.HandleFunc("POST /calls/{id}/hold", s.may(org.HoldCalls, s.holdRecording))
 }
 
 const perPage = 50
@@ -98,6 +97,7 @@ type callView struct {
 	CanPlay  bool
 	HasFile  bool
 	Steps    []stepView
+	CanHold  bool // may keep the recording beyond its time
 }
 
 type stepView struct {
@@ -124,9 +124,9 @@ func (s *Server) callPage(w http.ResponseWriter, r *http.Request, u *user) {
 			if err != nil && !errors.Is(err, storage.ErrNotFound) {
 				return err
 			}
+			v.CanPlay = err == nil && mayHear(s.Office, t, ticket.Staff(u.Staff))
 			if err == nil {
 				v.Ticket = &t
-				v.CanPlay = !t.Confidential || s.Office.KnowsCitizen(t, ticket.Staff(u.Staff))
 			}
 		}
 		return nil
@@ -140,6 +140,7 @@ func (s *Server) callPage(w http.ResponseWriter, r *http.Request, u *user) {
 		return
 	}
 	v.CanPlay = v.CanPlay && u.Can(org.PlayCalls)
+	v.CanHold = v.CanPlay && u.Can(org.HoldCalls) && v.Call.RecordingGone.IsZero()
 	if path, ok := s.recordingPath(v.Call); ok {
 		_, err := os.Stat(path)
 		v.HasFile = err == nil
@@ -156,61 +157,4 @@ func (s *Server) stepText(r *http.Request, step ivr.Step) string {
 		return translate(s.lang(r), "step-said", s.SayText(step.Said))
 	}
 	return step.Did
-}
-
-// recordingPath is where the recording of a call lies; false when the call has none or its name leads out of the folder.
-func (s *Server) recordingPath(c ivr.Record) (string, bool) {
-	if c.Recording == "" || !filepath.IsLocal(filepath.FromSlash(c.Recording)) {
-		return "", false
-	}
-	return filepath.Join(s.Recordings, filepath.FromSlash(c.Recording)), true
-}
-
-// recording plays a call's recording to who may hear it; each hearing is an event of the call.
-func (s *Server) recording(w http.ResponseWriter, r *http.Request, u *user) {
-	var call ivr.Record
-	err := s.DB.View(r.Context(), func(tx *storage.Tx) (err error) {
-		call, err = s.Calls.Get(tx, r.PathValue("id"))
-		if err != nil || call.TicketID == "" {
-			return err
-		}
-		t, err := s.Office.See(tx, call.TicketID, ticket.Staff(u.Staff))
-		if err == nil && t.Confidential && !s.Office.KnowsCitizen(t, ticket.Staff(u.Staff)) {
-			return storage.ErrNotFound // a voice tells who it is
-		}
-		return err
-	})
-	path, ok := s.recordingPath(call)
-	if errors.Is(err, storage.ErrNotFound) || err == nil && !ok {
-		s.problem(w, r, http.StatusNotFound, "not-found")
-		return
-	}
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	f, err := os.Open(path)
-	if errors.Is(err, os.ErrNotExist) {
-		s.problem(w, r, http.StatusNotFound, "not-found")
-		return
-	}
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	defer f.Close()
-	// A player asks for pieces; the first piece is the hearing.
-	if from := r.Header.Get("Range"); from == "" || from == "bytes=0-" {
-		err := s.DB.Update(r.Context(), func(tx *storage.Tx) error {
-			_, err := audit.Append(tx, audit.Entry{Stream: "call/" + call.ID, Type: "call.recording_played", Actor: u.Actor(), At: s.Now()})
-			return err
-		})
-		if err != nil {
-			s.fail(w, r, err)
-			return
-		}
-	}
-	w.Header().Set("Content-Type", "audio/wav")
-	w.Header().Set("Cache-Control", "private, no-store")
-	http.ServeContent(w, r, "", call.Started, f)
 }

@@ -27,6 +27,7 @@ import (
 type Server struct {
 	Deps
 	session *scs.SessionManager
+	heard   hearings
 }
 
 // New makes a console over the rooms it is given.

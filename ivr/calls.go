@@ -91,6 +91,12 @@ type Record struct {
 	MessageFrom     time.Duration // where in the recording the message begins
 	MessageTime     time.Duration // 0: no message
 
+	RecordingFault   string        // why the call, or its end, is not recorded (zh-CN)
+	RecordingPaused  time.Duration // silence in the recording while personal numbers were keyed
+	RecordingHold    string        // why the sound is kept beyond its time (zh-CN)
+	RecordingGone    time.Time     // when the sound was removed; the record stays
+	RecordingGoneWhy string
+
 	TicketID    string
 	CallbackID  string
 	Answers     []string // knowledge items played
@@ -123,7 +129,8 @@ const recordColumns = `id, node, number_sealed, contact_id, dialled, trunk, anon
 	started, answered, queued, connected, parted, ended, seen,
 	disposition, ended_by, cause, operator, staff_id, offers, wait_ms, talk_ms, rating,
 	recording, recording_sha256, recording_ms, recording_bytes, recorded_from, message_from_ms, message_ms,
-	ticket_id, callback_id, answers, flow, flow_version, steps`
+	ticket_id, callback_id, answers, flow, flow_version, steps,
+	recording_fault, recording_paused_ms, recording_hold, recording_gone, recording_gone_why`
 
 const numberPurpose = "call.number"
 
@@ -136,14 +143,15 @@ func (c Calls) scan(row storage.Row) (Record, error) {
 	var r Record
 	var sealed []byte
 	var contactID *string
-	var started, answered, queued, connected, parted, ended, seen, from storage.Time
-	var wait, talk, rec, mfrom, mtime int64
+	var started, answered, queued, connected, parted, ended, seen, from, gone storage.Time
+	var wait, talk, rec, mfrom, mtime, paused int64
 	var answers, steps string
 	err := row.Scan(&r.ID, &r.Node, &sealed, &contactID, &r.Dialled, &r.Trunk, &r.Anonymous, &r.Urgent,
 		&started, &answered, &queued, &connected, &parted, &ended, &seen,
 		&r.Disposition, &r.EndedBy, &r.Cause, &r.Operator, &r.StaffID, &r.Offers, &wait, &talk, &r.Rating,
 		&r.Recording, &r.RecordingSHA256, &rec, &r.RecordingBytes, &from, &mfrom, &mtime,
-		&r.TicketID, &r.CallbackID, &answers, &r.Flow, &r.FlowVersion, &steps)
+		&r.TicketID, &r.CallbackID, &answers, &r.Flow, &r.FlowVersion, &steps,
+		&r.RecordingFault, &paused, &r.RecordingHold, &gone, &r.RecordingGoneWhy)
 	if err != nil {
 		return r, err
 	}
@@ -154,6 +162,7 @@ func (c Calls) scan(row storage.Row) (Record, error) {
 		started.Time, answered.Time, queued.Time, connected.Time, parted.Time, ended.Time, seen.Time, from.Time
 	ms := func(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
 	r.Wait, r.Talk, r.RecordingTime, r.MessageFrom, r.MessageTime = ms(wait), ms(talk), ms(rec), ms(mfrom), ms(mtime)
+	r.RecordingPaused, r.RecordingGone = ms(paused), gone.Time
 	r.Answers = strings.Fields(answers)
 	if err := json.Unmarshal([]byte(steps), &r.Steps); err != nil {
 		return r, fmt.Errorf("steps of call %s: %w", r.ID, err)
@@ -281,7 +290,7 @@ func (c Calls) save(tx *storage.Tx, r *Record) error {
 	at := storage.At
 	_, err = tx.Exec(`INSERT INTO call (`+recordColumns+`, number_hash)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
-			$25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38)
+			$25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43)
 		ON CONFLICT (id) DO UPDATE SET contact_id = excluded.contact_id, urgent = excluded.urgent,
 			answered = excluded.answered, queued = excluded.queued, connected = excluded.connected, parted = excluded.parted,
 			ended = excluded.ended, seen = excluded.seen, disposition = excluded.disposition, ended_by = excluded.ended_by,
@@ -290,13 +299,15 @@ func (c Calls) save(tx *storage.Tx, r *Record) error {
 			recording_sha256 = excluded.recording_sha256, recording_ms = excluded.recording_ms,
 			recording_bytes = excluded.recording_bytes, recorded_from = excluded.recorded_from,
 			message_from_ms = excluded.message_from_ms, message_ms = excluded.message_ms, ticket_id = excluded.ticket_id,
-			callback_id = excluded.callback_id, answers = excluded.answers, steps = excluded.steps`,
+			callback_id = excluded.callback_id, answers = excluded.answers, steps = excluded.steps,
+			recording_fault = excluded.recording_fault, recording_paused_ms = excluded.recording_paused_ms`,
 		r.ID, r.Node, sealed, contactID, r.Dialled, r.Trunk, r.Anonymous, r.Urgent,
 		at(r.Started), at(r.Answered), at(r.Queued), at(r.Connected), at(r.Parted), at(r.Ended), at(r.Seen),
 		string(r.Disposition), r.EndedBy, r.Cause, r.Operator, r.StaffID, r.Offers, r.Wait.Milliseconds(), r.Talk.Milliseconds(), r.Rating,
 		r.Recording, r.RecordingSHA256, r.RecordingTime.Milliseconds(), r.RecordingBytes, at(r.RecordedFrom),
 		r.MessageFrom.Milliseconds(), r.MessageTime.Milliseconds(),
-		r.TicketID, r.CallbackID, strings.Join(r.Answers, " "), r.Flow, r.FlowVersion, string(steps), hash)
+		r.TicketID, r.CallbackID, strings.Join(r.Answers, " "), r.Flow, r.FlowVersion, string(steps),
+		r.RecordingFault, r.RecordingPaused.Milliseconds(), r.RecordingHold, at(r.RecordingGone), r.RecordingGoneWhy, hash)
 	if err != nil {
 		return fmt.Errorf("save call %s: %w", r.ID, err)
 	}

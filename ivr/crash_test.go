@@ -5,6 +5,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -122,11 +123,14 @@ func TestKilledUnderCallsTheRecordsAreClosedTruthfully(t *testing.T) {
 		if r.Ended.After(killed) || killed.Sub(r.Ended) > 3*time.Second {
 			t.Errorf("call %d ended %v before the kill", i+1, killed.Sub(r.Ended))
 		}
-		b, err := os.ReadFile(filepath.Join(dir, "recordings", filepath.FromSlash(r.Recording)))
+		player, err := s.Hotline.Calls().OpenRecording(filepath.Join(dir, "recordings"), r)
 		must(t, err)
+		b, err := io.ReadAll(player)
+		must(t, err)
+		must(t, player.Close())
 		w, err := media.ParseWAV(b)
 		must(t, err)
-		if long := time.Duration(len(w.Channel(0))) * time.Second / media.Rate; long != r.RecordingTime || long < 2*time.Second || int64(len(b)) != r.RecordingBytes {
+		if long := time.Duration(len(w.Channel(0))) * time.Second / media.Rate; long != r.RecordingTime || long < 2*time.Second || int64(len(b)) >= r.RecordingBytes {
 			t.Errorf("call %d: recording of %v in %d bytes, noted %v in %d", i+1, long, len(b), r.RecordingTime, r.RecordingBytes)
 		}
 	}

@@ -37,6 +37,9 @@ type Config struct {
 
 	Recordings string // folder for recordings; made when missing
 
+	// RecordingReserve is how many bytes of the disk recordings leave alone, so that the database can go on; 256 MiB when 0.
+	RecordingReserve uint64
+
 	Number   string            // the hotline's number, presented to operators' phones; "46110110" when empty
 	Node     string            // name of this program in the records; host name when empty
 	Calendar *workday.Calendar // Office.Calendar when nil
@@ -66,6 +69,7 @@ type Hotline struct {
 	mu       sync.Mutex
 	live     map[string]*visit
 	draining bool
+	disk     recordingTrouble
 	watchers map[chan struct{}]struct{}
 
 	stop    context.CancelFunc
@@ -99,6 +103,9 @@ func New(cfg Config) (*Hotline, error) {
 	}
 	if cfg.Unstaffed <= 0 {
 		cfg.Unstaffed = 10 * time.Second
+	}
+	if cfg.RecordingReserve == 0 {
+		cfg.RecordingReserve = 256 << 20
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

@@ -17,6 +17,7 @@ import (
 	"lianxin/sip"
 	"lianxin/speech"
 	"lianxin/storage"
+	"lianxin/ticket"
 	"lianxin/workday"
 )
 
@@ -270,13 +271,15 @@ func TestADatabaseThatFailsDoesNotKeepACallerFromAPerson(t *testing.T) {
 
 func TestADiskThatFailsDoesNotEndACall(t *testing.T) {
 	t.Parallel()
+	var year string
 	s := ivrtest.New(t, ivrtest.Options{Change: func(c *ivr.Config) {
 		c.Recordings = filepath.Join(t.TempDir(), "rec")
 		if err := os.MkdirAll(c.Recordings, 0o700); err != nil {
 			t.Fatal(err)
 		}
 		// A file where the folder of the year should be.
-		if err := os.WriteFile(filepath.Join(c.Recordings, time.Now().In(workday.Zone).Format("2006")), nil, 0o600); err != nil {
+		year = filepath.Join(c.Recordings, time.Now().In(workday.Zone).Format("2006"))
+		if err := os.WriteFile(year, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}})
@@ -284,8 +287,24 @@ func TestADiskThatFailsDoesNotEndACall(t *testing.T) {
 	hears(t, s, call, "menu.main")
 	must(t, call.Hangup(patient(t)))
 	s.Quiet(t)
-	if r := s.Records(t)[0]; r.Recording != "" || r.Disposition != ivr.Left {
-		t.Errorf("record %q %s", r.Recording, r.Disposition)
+	if r := s.Records(t)[0]; r.Recording != "" || r.Disposition != ivr.Left || r.RecordingFault == "" {
+		t.Errorf("record %q %s, fault %q", r.Recording, r.Disposition, r.RecordingFault)
+	}
+	if h := s.Hotline.RecordingHealth(); h.OK || h.Failed != 1 {
+		t.Errorf("health: %+v", h)
+	}
+	s.Until(t, "the alert", func() bool {
+		n := 0
+		s.View(t, func(tx *storage.Tx) (err error) {
+			_, n, err = s.Office.Alerts(tx, ticket.AlertFilter{Viewer: ticket.System})
+			return err
+		})
+		return n == 1
+	})
+	// The trouble goes, and so does the warning.
+	must(t, os.Remove(year))
+	if h := s.Hotline.RecordingHealth(); !h.OK {
+		t.Errorf("health after mending: %+v", h)
 	}
 }
 

@@ -58,7 +58,7 @@ func (h *Hotline) closeOut(ctx context.Context, r Record, sum *Recovered) error 
 	served := !r.Connected.IsZero() || r.MessageTime > 0 || r.CallbackID != ""
 	r.Disposition = Interrupted
 	if r.Recording != "" {
-		res, err := media.Repair(ctx, filepath.Join(h.cfg.Recordings, filepath.FromSlash(r.Recording)))
+		res, err := media.Repair(ctx, filepath.Join(h.cfg.Recordings, filepath.FromSlash(r.Recording)), h.calls.recordingKey(r.ID))
 		switch {
 		case err == nil:
 			r.RecordingTime, r.RecordingBytes, r.RecordingSHA256 = res.Duration, res.Bytes, res.SHA256
@@ -67,7 +67,8 @@ func (h *Hotline) closeOut(ctx context.Context, r Record, sum *Recovered) error 
 				r.Ended = end
 			}
 			sum.Recordings++
-		case errors.Is(err, fs.ErrNotExist), errors.Is(err, media.ErrWAV):
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, media.ErrWAV), errors.Is(err, media.ErrSealedRecording):
+			r.RecordingFault = "录音文件无法读取"
 			h.log.Warn("ivr: recording of an interrupted call", "call", r.ID, "err", err)
 		default:
 			return err
@@ -86,6 +87,9 @@ func (h *Hotline) closeOut(ctx context.Context, r Record, sum *Recovered) error 
 	err := h.update(ctx, func(tx *storage.Tx) error {
 		done := r // a transaction that is repeated begins anew
 		if err := h.settle(tx, &done, due{owe: owe, reason: interruptedReason, by: ticket.System}); err != nil {
+			return err
+		}
+		if err := logRecording(tx, done); err != nil {
 			return err
 		}
 		opened = done.CallbackID != r.CallbackID

@@ -191,6 +191,9 @@ func (v *visit) settle(ctx context.Context) {
 		if err := v.h.settle(tx, &again, d); err != nil {
 			return err
 		}
+		if err := logRecording(tx, again); err != nil {
+			return err
+		}
 		tx.After(func() { v.note(func(r *Record) { r.TicketID, r.CallbackID = again.TicketID, again.CallbackID }) })
 		return v.h.calls.save(tx, &again)
 	})

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"os"
-	"path"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,7 +14,6 @@ import (
 	"lianxin/sip"
 	"lianxin/sip/media"
 	"lianxin/storage"
-	"lianxin/workday"
 )
 
 var (
@@ -43,6 +39,7 @@ type visit struct {
 	person    contact.Person // zero without a number
 	before    int            // earlier calls of this person
 	recording *media.Recording
+	silent    sync.Once     // that the call is not recorded has been told
 	keys      chan flow.Key // what the caller pressed, or said where a recogniser listens
 	holding   atomic.Bool   // a 1 waits for what follows
 	padLock   sync.Mutex
@@ -164,44 +161,6 @@ func (v *visit) identify(ctx context.Context) {
 	}
 	v.note(func(r *Record) { r.ContactID = v.person.ID })
 	v.show(func(l *LiveCall) { l.ContactID, l.Before = v.person.ID, v.before })
-}
-
-// startRecording records both directions from here to the end. A disk that fails does not end a call.
-func (v *visit) startRecording() {
-	name := path.Join(v.rec.Started.In(workday.Zone).Format("2006/01/02"), v.rec.ID+".wav")
-	file := filepath.Join(v.h.cfg.Recordings, filepath.FromSlash(name))
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		v.log.Error("ivr: folder for a recording", "err", err)
-		return
-	}
-	rec, err := v.call.Media().Record(file, media.RecordOptions{Sync: 5 * time.Second})
-	switch {
-	case errors.Is(err, media.ErrClosed):
-		v.log.Debug("ivr: the caller was gone before the recording began")
-		return
-	case err != nil:
-		v.log.Error("ivr: record a call", "err", err)
-		v.did("未能录音")
-		return
-	}
-	v.recording = rec
-	v.note(func(r *Record) { r.Recording, r.RecordedFrom = name, v.h.now() })
-}
-
-func (v *visit) stopRecording() {
-	if v.recording == nil {
-		return
-	}
-	res, err := v.recording.Stop()
-	if err != nil {
-		v.log.Error("ivr: recording of a call", "err", err)
-	}
-	if res.Dropped > 0 {
-		v.log.Warn("ivr: recording has gaps", "frames", res.Dropped)
-	}
-	v.note(func(r *Record) {
-		r.RecordingTime, r.RecordingBytes, r.RecordingSHA256 = res.Duration, res.Bytes, res.SHA256
-	})
 }
 
 // close writes the end of the call down: who ended it, what became of it, and the call-back that is owed.

@@ -70,6 +70,12 @@ const (
 	TakeCalls    Action = "call.take"                   //
 	ViewCalls    Action = "call.view"                   //
 	PlayCalls    Action = "call.play"                   // recordings
+	HoldCalls    Action = "call.hold"                   // keep a recording beyond its time
+	ExportCalls  Action = "call.export"                 // recordings and call records as files
+	TraceCalls   Action = "call.trace"                  // signalling and media of a call, without its sound
+	CaptureCalls Action = "call.capture"                // packets of a call
+	BlockCallers Action = "call.block"                  // propose a nuisance caller
+	JudgeBlocks  Action = "call.block-approve"          // and approve it: never the same person
 	ListenIn     Action = "call.listen"                 // live
 	ViewPeople   Action = "contact.view"                // masked
 	Reveal       Action = "contact.reveal"              // in the open, with a reason
@@ -167,6 +173,12 @@ var table = []struct {
 	{ViewCalls, "查看通话记录", is(Operator, Dispatcher, Caller, Supervisor, Analyst, Leader, Inspector, Auditor)},
 	{PlayCalls, "播放录音", is(Operator, Dispatcher, Caller, Supervisor, Inspector, Auditor)},
 	{ListenIn, "监听通话", is(Supervisor)},
+	{HoldCalls, "留存录音", is(Supervisor, Inspector)},
+	{ExportCalls, "导出录音和话单", is(Supervisor, Inspector)},
+	{TraceCalls, "查看信令与媒体", is(Supervisor, Admin, Auditor)},
+	{CaptureCalls, "抓取通话报文", is(Supervisor, Admin)},
+	{BlockCallers, "提请限制骚扰来电", is(Operator, Dispatcher, Supervisor)},
+	{JudgeBlocks, "批准限制骚扰来电", is(Supervisor, Leader)},
 
 	{ViewPeople, "查看群众档案（脱敏）", join(centre, unit, is(Inspector, Auditor))},
 	{Reveal, "查看完整号码和姓名", join(floor, unit, is(Caller, Supervisor, Inspector))},

@@ -248,6 +248,9 @@ func (c *centre) openLines(ctx context.Context) (err error) {
 	if _, err := c.hotline.Recover(ctx); err != nil {
 		return err
 	}
+	if err := c.scheduleCalls(); err != nil {
+		return err
+	}
 	return c.seatOperators(ctx)
 }
 

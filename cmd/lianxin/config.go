@@ -46,6 +46,9 @@ type Config struct {
 	Drain     time.Duration `name:"drain" help:"How long calls may go on after the program was told to stop." default:"10s" env:"LIANXIN_DRAIN"`
 	Sample    bool          `name:"sample" help:"Load the sample city when the database is empty." default:"true" negatable:"" env:"LIANXIN_SAMPLE"`
 
+	RecordingDays   int `name:"recording-days" help:"Days that the sound of a call is kept; its record stays. 0: for ever." default:"730" env:"LIANXIN_RECORDING_DAYS"`
+	RecordingLinked int `name:"recording-days-linked" help:"Days that it is kept when the call belongs to a complaint or a report." default:"1825" env:"LIANXIN_RECORDING_DAYS_LINKED"`
+
 	Records   string   `name:"records-folder" help:"Folder into which other systems put files of service records (CSV, XLSX); each is read once and moved to done/ or failed/ with a report." env:"LIANXIN_RECORDS_FOLDER" type:"path"`
 	SurveyAt  string   `name:"survey-at" help:"When yesterday's users are asked: five cron fields, Asia/Shanghai." default:"30 9 * * *" env:"LIANXIN_SURVEY_AT"`
 	Window    string   `name:"sms-window" help:"When texts may be sent, Asia/Shanghai." default:"09:00-20:00" env:"LIANXIN_SMS_WINDOW"`

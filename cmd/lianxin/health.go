@@ -18,7 +18,7 @@ import (
 func (c *centre) health(ctx context.Context) []console.Part {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	return []console.Part{c.storageHealth(ctx), c.sipHealth(), c.mediaHealth(), c.deskHealth(ctx), c.smsHealth(ctx), c.diskHealth()}
+	return []console.Part{c.storageHealth(ctx), c.sipHealth(), c.mediaHealth(), c.deskHealth(ctx), c.smsHealth(ctx), c.diskHealth(), c.recordingHealth()}
 }
 
 func (c *centre) storageHealth(ctx context.Context) console.Part {
@@ -142,6 +142,7 @@ var (
 	smsDue        = desc("sms_due", "Texts waiting although they are due.")
 	smsUnread     = desc("sms_replies_unread", "Replies that are stored but not processed.")
 	partUp        = desc("part_up", "Whether a part works, as in /healthz.", "part")
+	unrecorded    = desc("calls_unrecorded_total", "Calls since the start that are not, or not wholly, recorded.")
 	diskFree      = desc("disk_free_bytes", "Free bytes where the data folder lies.")
 )
 
@@ -208,6 +209,7 @@ func (f figures) Collect(ch chan<- prometheus.Metric) {
 		}
 		gauge(partUp, up, p.Name)
 	}
+	counter(unrecorded, float64(c.hotline.RecordingHealth().Failed))
 	if free, err := freeBytes(c.cfg.Data); err == nil {
 		gauge(diskFree, float64(free))
 	}

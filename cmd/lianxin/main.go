@@ -36,18 +36,19 @@ type commands struct {
 	Config Config `embed:""`
 	File   string `name:"config" help:"Configuration file (YAML): the flags' names are its keys." type:"existingfile" env:"LIANXIN_CONFIG" placeholder:"FILE"`
 
-	Serve   serveCmd   `cmd:"" help:"Run the centre: hotline, texts, console and API."`
-	Demo    demoCmd    `cmd:"" help:"Play one whole day on real sockets, in the terminal."`
-	Records recordsCmd `cmd:"" help:"Service records of other systems: whom the morning asks."`
-	Survey  surveyCmd  `cmd:"" help:"The morning survey, and the reader of replies."`
-	Ticket  ticketCmd  `cmd:"" help:"Filters that read requests: colour, domain."`
-	Workday workdayCmd `cmd:"" help:"Working days by the State Council calendar."`
-	Audit   auditCmd   `cmd:"" help:"The hash-chained log."`
-	Backup  backupCmd  `cmd:"" help:"Write a consistent copy of the database, also while the server runs."`
-	Restore restoreCmd `cmd:"" help:"Put a backup in the place of the database, while no server runs."`
-	User    userCmd    `cmd:"" help:"Sign-ins of staff, phones and the API."`
-	Flow    flowCmd    `cmd:"" help:"Flow files of the hotline."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Serve     serveCmd     `cmd:"" help:"Run the centre: hotline, texts, console and API."`
+	Demo      demoCmd      `cmd:"" help:"Play one whole day on real sockets, in the terminal."`
+	Records   recordsCmd   `cmd:"" help:"Service records of other systems: whom the morning asks."`
+	Survey    surveyCmd    `cmd:"" help:"The morning survey, and the reader of replies."`
+	Ticket    ticketCmd    `cmd:"" help:"Filters that read requests: colour, domain."`
+	Workday   workdayCmd   `cmd:"" help:"Working days by the State Council calendar."`
+	Audit     auditCmd     `cmd:"" help:"The hash-chained log."`
+	Backup    backupCmd    `cmd:"" help:"Write a consistent copy of the database, also while the server runs."`
+	Restore   restoreCmd   `cmd:"" help:"Put a backup in the place of the database, while no server runs."`
+	User      userCmd      `cmd:"" help:"Sign-ins of staff, phones and the API."`
+	Flow      flowCmd      `cmd:"" help:"Flow files of the hotline."`
+	Recording recordingCmd `cmd:"" help:"Recordings of calls: list, export, verify, keep, remove."`
+	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
 
 // exit is panicked by kong's exit hook (help was printed) and caught in Run.

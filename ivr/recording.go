@@ -1,0 +1,245 @@
+package ivr
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lianxin/audit"
+	"lianxin/sip/media"
+	"lianxin/storage"
+	"lianxin/ticket"
+	"lianxin/workday"
+)
+
+// recordingPurpose is what the keys of recordings are sealed for in the vault. The call's id is part of it: the recording of one
+// call does not play in the place of another's.
+const recordingPurpose = "call.recording "
+
+// recordingKey opens the key of a call's recording.
+func (c Calls) recordingKey(id string) media.Unwrap {
+	return func(wrapped []byte) ([]byte, error) {
+		key, err := c.Vault.For(recordingPurpose + id).Open(wrapped)
+		return []byte(key), err
+	}
+}
+
+// Why there is no sound although the record names a recording.
+var (
+	ErrNoRecording   = errors.New("the call has no recording")
+	ErrRecordingGone = errors.New("the sound of the call has been removed")
+)
+
+// OpenRecording opens the recording of a call for a player; dir is the folder of recordings. The error is ErrNoRecording,
+// ErrRecordingGone, fs.ErrNotExist, or says what is wrong with the file.
+func (c Calls) OpenRecording(dir string, r Record) (*media.Player, error) {
+	path, err := RecordingPath(dir, r)
+	if err != nil {
+		return nil, err
+	}
+	return media.OpenRecording(path, c.recordingKey(r.ID))
+}
+
+// RecordingPath is where the file of a call's recording lies.
+func RecordingPath(dir string, r Record) (string, error) {
+	switch name := filepath.FromSlash(r.Recording); {
+	case r.Recording == "":
+		return "", ErrNoRecording
+	case !r.RecordingGone.IsZero():
+		return "", ErrRecordingGone
+	case !filepath.IsLocal(name):
+		return "", fmt.Errorf("recording of call %s: its name leads out of the folder", r.ID)
+	default:
+		return filepath.Join(dir, name), nil
+	}
+}
+
+// startRecording records both directions from here to the end, encrypted. A disk that fails does not end a call: it goes on
+// unrecorded, its record says so, and an alert is raised.
+func (v *visit) startRecording() {
+	name := path.Join(v.rec.Started.In(workday.Zone).Format("2006/01/02"), v.rec.ID+".lxrec")
+	file := filepath.Join(v.h.cfg.Recordings, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		v.unrecorded(fmt.Errorf("folder for a recording: %w", err))
+		return
+	}
+	box := v.h.calls.Vault.For(recordingPurpose + v.rec.ID)
+	rec, err := v.call.Media().Record(file, media.RecordOptions{
+		Sync: 5 * time.Second, Reserve: v.h.cfg.RecordingReserve, Wrap: func(key []byte) []byte { return box.Seal(string(key)) },
+	})
+	switch {
+	case errors.Is(err, media.ErrClosed):
+		v.log.Debug("ivr: the caller was gone before the recording began")
+		return
+	case err != nil:
+		v.unrecorded(err)
+		return
+	}
+	v.h.recordingWorks()
+	v.recording = rec
+	v.note(func(r *Record) { r.Recording, r.RecordedFrom = name, v.h.now() })
+	go func() {
+		select {
+		case <-rec.Failed():
+			v.unrecorded(rec.Err())
+		case <-v.call.Done():
+		}
+	}()
+}
+
+func (v *visit) stopRecording() {
+	if v.recording == nil {
+		return
+	}
+	res, err := v.recording.Stop()
+	if err != nil {
+		v.unrecorded(err)
+	}
+	if res.Dropped > 0 {
+		v.log.Warn("ivr: recording has gaps", "frames", res.Dropped)
+	}
+	v.note(func(r *Record) {
+		r.RecordingTime, r.RecordingBytes, r.RecordingSHA256, r.RecordingPaused = res.Duration, res.Bytes, res.SHA256, res.Paused
+	})
+}
+
+// faultOf is why a call is not recorded, for people.
+func faultOf(err error) string {
+	switch {
+	case errors.Is(err, media.ErrNoRoom), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return "磁盘空间不足"
+	case errors.Is(err, syscall.EROFS), errors.Is(err, os.ErrPermission):
+		return "录音目录不可写"
+	}
+	return "磁盘写入失败"
+}
+
+// unrecorded notes, once, that a call or its end is not recorded, and calls for somebody to mend it.
+func (v *visit) unrecorded(err error) {
+	v.silent.Do(func() {
+		why := faultOf(err)
+		v.log.Error("ivr: a call is not recorded", "err", err)
+		v.note(func(r *Record) { r.RecordingFault = why })
+		v.did("未能录音：" + why)
+		v.h.recordingFails(why)
+		v.h.stopped.Go(func() { v.alertUnrecorded(why) }) // the call does not wait for it
+	})
+}
+
+func (v *visit) alertUnrecorded(why string) {
+	ctx, cancel := after(context.Background())
+	defer cancel()
+	now := v.h.now().In(workday.Zone)
+	err := v.h.update(ctx, func(tx *storage.Tx) error {
+		_, err := v.h.cfg.Office.RaiseAlert(tx, ticket.Alert{
+			Key:  "recording_fault:" + v.h.cfg.Node + ":" + now.Format("2006-01-02T15"), // one an hour
+			Rule: "recording_fault", Level: ticket.Orange, CallID: v.rec.ID, Subject: "node/" + v.h.cfg.Node,
+			Title: "通话未能录音：" + why, Evidence: "热线照常接听，但录音写不进磁盘（" + why + "）。请腾出磁盘空间或修复录音目录；受影响的通话在通话记录里注明。", By: ticket.System,
+		})
+		return err
+	})
+	if err != nil {
+		v.log.Error("ivr: raise the alert that calls are not recorded", "err", err)
+	}
+}
+
+// recordingTrouble is whether recordings can be written.
+type recordingTrouble struct {
+	mu     sync.Mutex
+	why    string // "" while all is well
+	since  time.Time
+	failed uint64 // calls that are not, or not wholly, recorded
+}
+
+// RecordingHealth is the state of recording.
+type RecordingHealth struct {
+	OK     bool
+	Why    string // what is wrong (zh-CN)
+	Since  time.Time
+	Failed uint64 // calls since the start that are not, or not wholly, recorded
+}
+
+func (h *Hotline) recordingFails(why string) {
+	h.disk.mu.Lock()
+	defer h.disk.mu.Unlock()
+	if h.disk.why == "" {
+		h.disk.since = h.now()
+	}
+	h.disk.why = why
+	h.disk.failed++
+}
+
+func (h *Hotline) recordingWorks() {
+	h.disk.mu.Lock()
+	defer h.disk.mu.Unlock()
+	h.disk.why = ""
+}
+
+// RecordingHealth says whether calls are recorded. It looks at the disk itself, so that the answer is there before a call is lost
+// and goes away when the trouble does.
+func (h *Hotline) RecordingHealth() RecordingHealth {
+	why := ""
+	if err := h.tryRecording(); err != nil {
+		why = faultOf(err)
+	}
+	h.disk.mu.Lock()
+	defer h.disk.mu.Unlock()
+	if h.disk.why == "" && why != "" {
+		h.disk.since = h.now()
+	}
+	h.disk.why = why
+	out := RecordingHealth{OK: why == "", Why: why, Failed: h.disk.failed}
+	if why != "" {
+		out.Since = h.disk.since
+	}
+	return out
+}
+
+// tryRecording does what the beginning of a recording does.
+func (h *Hotline) tryRecording() error {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(h.cfg.Recordings, &fs); err != nil {
+		return err
+	}
+	if free := fs.Bavail * uint64(fs.Bsize); free < h.cfg.RecordingReserve {
+		return media.ErrNoRoom
+	}
+	dir := filepath.Join(h.cfg.Recordings, h.now().In(workday.Zone).Format("2006/01/02"))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, ".probe-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(make([]byte, 4096))
+	return errors.Join(err, f.Close(), os.Remove(f.Name()))
+}
+
+// logRecording puts the hash of a finished recording into the audit log, in the transaction that ends the call: who alters the
+// file or the record later is found out.
+func logRecording(tx *storage.Tx, r Record) error {
+	if r.Recording == "" || r.RecordingSHA256 == "" {
+		return nil
+	}
+	_, err := audit.Append(tx, audit.Entry{
+		Stream: callStream(r.ID), Type: "call.recorded", Actor: "system", At: r.Ended,
+		Payload: map[string]any{"sha256": r.RecordingSHA256, "bytes": r.RecordingBytes, "ms": r.RecordingTime.Milliseconds(), "file": r.Recording,
+			"paused_ms": r.RecordingPaused.Milliseconds(), "fault": r.RecordingFault},
+	})
+	if err != nil {
+		return fmt.Errorf("log the recording of a call: %w", err)
+	}
+	return nil
+}
+
+// callStream is a call's stream in the audit log.
+func callStream(id string) string { return "call/" + id }
