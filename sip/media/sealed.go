@@ -3,7 +3,7 @@ package media
 import (
 	"bytes"
 	"crypto/aes"
-	"crypto/cipher"
+	stdcipher "crypto/cipher"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -36,7 +36,7 @@ var ErrSealedRecording = errors.New("sealed recording cannot be opened")
 // An Unwrap gives back the key of a sealed recording.
 type Unwrap func(wrapped []byte) (key []byte, err error)
 
-func sealedCipher(key []byte) (cipher.AEAD, error) {
+func sealedCipher(key []byte) (stdcipher.AEAD, error) {
 	if len(key) != sealedKey {
 		return nil, fmt.Errorf("%w: key of %d bytes", ErrSealedRecording, len(key))
 	}
@@ -44,7 +44,7 @@ func sealedCipher(key []byte) (cipher.AEAD, error) {
 	if err != nil {
 		return nil, err
 	}
-	return cipher.NewGCM(block)
+	return stdcipher.NewGCM(block)
 }
 
 // chunkNonce and chunkBound are what chunk i is sealed with.
@@ -57,7 +57,7 @@ func chunkBound(i int64) []byte { return fmt.Appendf(nil, "lianxin recording 1 c
 // sealedStore writes a sealed recording.
 type sealedStore struct {
 	f    recordFile
-	aead cipher.AEAD
+	aead stdcipher.AEAD
 	base int64
 
 	chunk  int64 // that is being collected, −1 when none is
@@ -135,7 +135,7 @@ type Player struct {
 	at   int64
 
 	// Of a sealed one.
-	aead   cipher.AEAD
+	aead   stdcipher.AEAD
 	base   int64
 	chunk  int64
 	header []byte
