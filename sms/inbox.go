@@ -30,6 +30,8 @@ type Inbound struct {
 	SentAt     time.Time     // by the carrier's clock; may be zero
 	ReceivedAt time.Time     //
 	Digest     string        // SHA-256 of all of it, which stands in the audit chain
+
+	salt string // of the digest; empty of replies from before there was one
 }
 
 // Inbox takes replies in. DB, Vault and Handle are needed.
@@ -69,6 +71,7 @@ func (b *Inbox) Receive(ctx context.Context, in Inbound) (id string, fresh bool,
 	in.Body = strings.ToValidUTF8(strings.ReplaceAll(in.Body, "\x00", ""), "\uFFFD") // PostgreSQL keeps neither
 	in.ID, in.ReceivedAt = storage.NewID(), b.now().UTC().Truncate(time.Millisecond)
 	in.SentAt = in.SentAt.Truncate(time.Millisecond)
+	in.salt = newSalt()
 	box := b.Vault.For("sms.phone")
 	hash := b.Vault.Hash(from)
 	in.Digest = in.digest(hash)
@@ -84,9 +87,9 @@ func (b *Inbox) Receive(ctx context.Context, in Inbound) (id string, fresh bool,
 				return nil
 			}
 		}
-		n, err := tx.Exec(`INSERT INTO sms_inbound (id, carrier, carrier_id, dedupe, phone_hash, phone, recipient, body, sent_at, received_at, digest)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (dedupe) DO NOTHING`,
-			in.ID, in.Carrier, in.CarrierID, keys[0], hash, box.Seal(from), in.To, in.Body, storage.At(in.SentAt), storage.At(in.ReceivedAt), in.Digest)
+		n, err := tx.Exec(`INSERT INTO sms_inbound (id, carrier, carrier_id, dedupe, phone_hash, phone, recipient, body, words, sent_at, received_at, digest)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, '', $8, $9, $10, $11) ON CONFLICT (dedupe) DO NOTHING`,
+			in.ID, in.Carrier, in.CarrierID, keys[0], hash, box.Seal(from), in.To, sealReply(b.Vault, in.salt, in.Body), storage.At(in.SentAt), storage.At(in.ReceivedAt), in.Digest)
 		if err != nil {
 			return err
 		}
@@ -147,6 +150,9 @@ func (in Inbound) sender() string {
 // guessed back.
 func (in Inbound) digest(phoneHash string) string {
 	var b strings.Builder
+	if in.salt != "" {
+		b.WriteString(in.salt + ";")
+	}
 	for _, s := range []string{in.ID, in.Carrier, in.CarrierID, phoneHash, in.To, in.Body,
 		strconv.FormatInt(unixMilli(in.SentAt), 10), strconv.FormatInt(in.ReceivedAt.UnixMilli(), 10)} {
 		b.WriteString(strconv.Itoa(len(s)) + ":" + s)
@@ -255,15 +261,20 @@ func (b *Inbox) handle(tx *storage.Tx, in Inbound) (err error) {
 	return b.Handle(tx, in)
 }
 
-const inboundColumns = `id, carrier, carrier_id, phone, recipient, body, sent_at, received_at, digest`
+const inboundColumns = `id, carrier, carrier_id, phone, recipient, body, words, sent_at, received_at, digest`
 
 func (b *Inbox) scan(r storage.Row) (in Inbound, err error) {
-	var sealed []byte
+	var sealed, words []byte
 	var sent, received storage.Time
-	if err := r.Scan(&in.ID, &in.Carrier, &in.CarrierID, &sealed, &in.To, &in.Body, &sent, &received, &in.Digest); err != nil {
+	if err := r.Scan(&in.ID, &in.Carrier, &in.CarrierID, &sealed, &in.To, &in.Body, &words, &sent, &received, &in.Digest); err != nil {
 		return in, err
 	}
 	in.SentAt, in.ReceivedAt = sent.Time, received.Time
+	if words != nil {
+		if in.salt, in.Body, err = openReply(b.Vault, words); err != nil {
+			return in, err
+		}
+	}
 	clear, err := b.Vault.For("sms.phone").Open(sealed)
 	if err != nil {
 		return in, fmt.Errorf("open the sender: %w", err)

@@ -157,9 +157,16 @@ func TestStoredRepliesCannotBeChangedUnnoticed(t *testing.T) {
 				t.Errorf("%s was not noticed", q)
 			}
 		}
-		spoil(`UPDATE sms_inbound SET body = '1' WHERE id = $1`, ids[1])
+		var was []byte
+		h.update(func(tx *storage.Tx) (err error) {
+			was, err = storage.One(tx, storage.Value[[]byte], `SELECT words FROM sms_inbound WHERE id = $1`, ids[1])
+			return err
+		})
+		// Sealed words cannot be made up, but another reply's could be put in their place, or clear ones.
+		spoil(`UPDATE sms_inbound SET words = (SELECT o.words FROM sms_inbound o WHERE o.id = $2) WHERE id = $1`, ids[1], ids[0])
+		spoil(`UPDATE sms_inbound SET words = NULL, body = '1' WHERE id = $1`, ids[1])
 		h.update(func(tx *storage.Tx) error {
-			_, err := tx.Exec(`UPDATE sms_inbound SET body = '3(不满意)' WHERE id = $1`, ids[1])
+			_, err := tx.Exec(`UPDATE sms_inbound SET words = $2, body = '' WHERE id = $1`, ids[1], was)
 			return err
 		})
 		if _, err := b.Verify(h.ctx); err != nil {

@@ -154,9 +154,9 @@ func (o *Outbox) Queue(tx *storage.Tx, m Message) (id string, queued bool, err e
 	}
 	box := o.Vault.For("sms.phone")
 	id = storage.NewID()
-	n, err := tx.Exec(`INSERT INTO sms (id, key, campaign, priority, anytime, phone_hash, phone, body, segments, state, due, not_after, carrier, pinned, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'queued', $10, $11, $12, $13, $14) ON CONFLICT (key) DO NOTHING`,
-		id, m.Key, m.Campaign, m.Priority, m.Anytime, o.Vault.HashPhone(m.Phone), box.Seal(m.Phone.Clear()), body, size.Segments,
+	n, err := tx.Exec(`INSERT INTO sms (id, key, campaign, priority, anytime, phone_hash, phone, body, words, segments, state, due, not_after, carrier, pinned, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, '', $8, $9, 'queued', $10, $11, $12, $13, $14) ON CONFLICT (key) DO NOTHING`,
+		id, m.Key, m.Campaign, m.Priority, m.Anytime, o.Vault.HashPhone(m.Phone), box.Seal(m.Phone.Clear()), o.Vault.For(textWords).Seal(body), size.Segments,
 		storage.At(due), storage.At(notAfter), m.Carrier, m.Carrier != "", storage.At(now))
 	if err != nil {
 		return "", false, fmt.Errorf("queue text for %s: %w", m.Phone, err)

@@ -310,7 +310,7 @@ func (s *Survey) saveAnswer(tx *storage.Tx, a Answer) error {
 	if err != nil {
 		return fmt.Errorf("store what a reply meant: %w", err)
 	}
-	return nil
+	return s.logAnswer(tx, a)
 }
 
 const askColumns = `id, day, record_id, class, unit, contact_id, sms_id, state = 'open', asked_at, closes_at, config, COALESCE(rating, 0), rated_at, answer_id, replied_at, opted_out`

@@ -79,9 +79,9 @@ func (d Decision) String() string {
 // DetailLabel is the detail for staff (zh-CN), "" when there is none.
 func (d Decision) DetailLabel() string { return detailLabels[d.Detail] }
 
-func saveDecision(tx *storage.Tx, day workday.Day, d Decision, version string, at storage.Time) (first bool, err error) {
-	n, err := tx.Exec(`INSERT INTO survey_decision (record_id, day, reason, detail, ask_id, config, decided_at, probability) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-		ON CONFLICT (record_id) DO NOTHING`, d.RecordID, day, string(d.Reason), d.Detail, d.AskID, version, at, cmp.Or(d.Probability, 1))
+func saveDecision(tx *storage.Tx, day workday.Day, d Decision, version, batch string, at storage.Time) (first bool, err error) {
+	n, err := tx.Exec(`INSERT INTO survey_decision (record_id, day, reason, detail, ask_id, config, decided_at, probability, batch) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+		ON CONFLICT (record_id) DO NOTHING`, d.RecordID, day, string(d.Reason), d.Detail, d.AskID, version, at, cmp.Or(d.Probability, 1), batch)
 	if err != nil || n == 0 {
 		return false, err
 	}

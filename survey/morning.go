@@ -1,6 +1,7 @@
 package survey
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"lianxin/audit"
 	"lianxin/contact"
 	"lianxin/org"
 	"lianxin/schedule"
@@ -170,14 +172,18 @@ func (m *morning) commit(ctx context.Context, persons [][]Record) error {
 	var made []Decision
 	err := in(ctx, func(tx *storage.Tx) error {
 		made = nil
+		batch := storage.NewID()
 		for _, records := range persons {
-			ds, err := m.person(tx, records)
+			ds, err := m.person(tx, records, batch)
 			if err != nil {
 				return err
 			}
 			made = append(made, ds...)
 		}
-		return nil
+		if m.opt.DryRun || len(made) == 0 {
+			return nil
+		}
+		return m.prove(tx, made, batch)
 	})
 	if err != nil {
 		return err
@@ -196,8 +202,21 @@ func (m *morning) commit(ctx context.Context, persons [][]Record) error {
 	return nil
 }
 
+// prove puts a digest of a batch of decisions into the audit chain: whom we asked, and why not the others, cannot be
+// changed unnoticed afterwards (Verify).
+func (m *morning) prove(tx *storage.Tx, made []Decision, batch string) error {
+	rows := slices.Clone(made)
+	for i := range rows {
+		rows[i].Probability = cmp.Or(rows[i].Probability, 1)
+	}
+	slices.SortFunc(rows, func(a, b Decision) int { return strings.Compare(a.RecordID, b.RecordID) })
+	_, err := audit.Append(tx, audit.Entry{Stream: "survey/run/" + m.day.String(), Type: eventDecided, Actor: "system", Rule: m.cfg.Version, At: m.s.now(),
+		Payload: map[string]any{"batch": batch, "n": len(rows), "digest": batchDigest(rows, m.day, m.cfg.Version)}})
+	return err
+}
+
 // person decides about all records of one number, stores the decisions, and asks.
-func (m *morning) person(tx *storage.Tx, records []Record) ([]Decision, error) {
+func (m *morning) person(tx *storage.Tx, records []Record, batch string) ([]Decision, error) {
 	ds := make([]Decision, len(records))
 	sensitive := false
 	for i, r := range records {
@@ -238,16 +257,16 @@ func (m *morning) person(tx *storage.Tx, records []Record) ([]Decision, error) {
 	if m.opt.DryRun {
 		return ds, nil
 	}
-	return m.store(tx, records, ds, best)
+	return m.store(tx, records, ds, best, batch)
 }
 
 // store writes the decisions down and queues the text. Decisions come first: who finds a record decided by another run
 // has lost the person to it.
-func (m *morning) store(tx *storage.Tx, records []Record, ds []Decision, best int) ([]Decision, error) {
+func (m *morning) store(tx *storage.Tx, records []Record, ds []Decision, best int, batch string) ([]Decision, error) {
 	now := m.s.now()
 	var made []Decision
 	for i, d := range ds {
-		first, err := saveDecision(tx, m.day, d, m.cfg.Version, storage.At(now))
+		first, err := saveDecision(tx, m.day, d, m.cfg.Version, batch, storage.At(now))
 		if err != nil {
 			return nil, fmt.Errorf("decide about record %s: %w", d.RecordID, err)
 		}

@@ -159,7 +159,7 @@ func (s *Survey) SettleReview(tx *storage.Tx, answerID string, st Settlement, by
 		a.ID, rating, a.Counted, a.Outcome, a.Note, a.SettledBy, storage.At(a.SettledAt), a.TicketID, a.CallbackID); err != nil {
 		return a, fmt.Errorf("settle reply %s: %w", answerID, err)
 	}
-	_, err = audit.Append(tx, audit.Entry{Stream: "survey/answer/" + a.ID, Type: "survey.settled", Actor: a.SettledBy, Rule: a.Lexicon, At: a.SettledAt,
+	_, err = audit.Append(tx, audit.Entry{Stream: answerStream + a.ID, Type: eventSettled, Actor: a.SettledBy, Rule: a.Lexicon, At: a.SettledAt,
 		Payload: map[string]any{"outcome": a.Outcome, "rating": a.Rating, "ticket": a.TicketID}})
 	return a, err
 }

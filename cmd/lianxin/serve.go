@@ -18,6 +18,7 @@ import (
 
 	"lianxin/console"
 	"lianxin/desk"
+	"lianxin/sms"
 	"lianxin/survey"
 	"lianxin/workday"
 )
@@ -55,6 +56,11 @@ func serve(ctx context.Context, cfg *Config, log *slog.Logger, ready func(*centr
 	}
 	if err := c.openLines(ctx); err != nil {
 		return err
+	}
+	if n, err := sms.SealWords(ctx, c.db, c.book.Vault); err != nil {
+		return err
+	} else if n > 0 {
+		log.Info("sealed the words of texts and replies that were stored in clear", "rows", n)
 	}
 	return c.run(ctx, web, ready)
 }

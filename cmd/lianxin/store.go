@@ -12,6 +12,7 @@ import (
 	"lianxin/contact"
 	"lianxin/sms"
 	"lianxin/storage"
+	"lianxin/survey"
 	"lianxin/ticket"
 )
 
@@ -146,5 +147,11 @@ func verifyProjections(ctx context.Context, m *Main, db *storage.DB, keys string
 		return errSaid
 	}
 	fmt.Fprintf(m.Out, "ok: %d raw replies, one unbroken chain\n", n)
+	p, err := survey.Verify(ctx, db)
+	if err != nil {
+		fmt.Fprintf(m.Out, "BROKEN ratings: %v\n", err)
+		return errSaid
+	}
+	fmt.Fprintf(m.Out, "ok: %d ratings and %d decisions whom to ask are what the log says; %d rows are from before it held them\n", p.Answers, p.Decisions, p.Older)
 	return nil
 }

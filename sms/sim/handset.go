@@ -27,8 +27,8 @@ type Entry struct {
 func (c *Carrier) Handset(ctx context.Context, p contact.Phone) ([]Entry, error) {
 	var out []Entry
 	err := c.DB.View(ctx, func(tx *storage.Tx) (err error) {
-		out, err = storage.All(tx, c.scanEntry, `SELECT id, phone, FALSE AS reply, body, state, accepted_at AS at FROM sim_text WHERE phone_hash = $1
-			UNION ALL SELECT id, phone, TRUE, body, '', at FROM sim_reply WHERE phone_hash = $1 ORDER BY at, reply, id`, c.Vault.HashPhone(p))
+		out, err = storage.All(tx, c.scanEntry, `SELECT id, phone, FALSE AS reply, body, words, state, accepted_at AS at FROM sim_text WHERE phone_hash = $1
+			UNION ALL SELECT id, phone, TRUE, body, words, '', at FROM sim_reply WHERE phone_hash = $1 ORDER BY at, reply, id`, c.Vault.HashPhone(p))
 		return err
 	})
 	if err != nil {
@@ -41,10 +41,10 @@ func (c *Carrier) Handset(ctx context.Context, p contact.Phone) ([]Entry, error)
 func (c *Carrier) Handsets(ctx context.Context, limit int) ([]Entry, error) {
 	var out []Entry
 	err := c.DB.View(ctx, func(tx *storage.Tx) (err error) {
-		out, err = storage.All(tx, c.scanEntry, `SELECT id, phone, reply, body, state, at FROM (
-				SELECT id, phone, reply, body, state, at, ROW_NUMBER() OVER (PARTITION BY phone_hash ORDER BY at DESC, reply DESC, id DESC) AS nth FROM (
-					SELECT id, phone, phone_hash, FALSE AS reply, body, state, accepted_at AS at FROM sim_text
-					UNION ALL SELECT id, phone, phone_hash, TRUE, body, '', at FROM sim_reply) every_entry) numbered
+		out, err = storage.All(tx, c.scanEntry, `SELECT id, phone, reply, body, words, state, at FROM (
+				SELECT id, phone, reply, body, words, state, at, ROW_NUMBER() OVER (PARTITION BY phone_hash ORDER BY at DESC, reply DESC, id DESC) AS nth FROM (
+					SELECT id, phone, phone_hash, FALSE AS reply, body, words, state, accepted_at AS at FROM sim_text
+					UNION ALL SELECT id, phone, phone_hash, TRUE, body, words, '', at FROM sim_reply) every_entry) numbered
 			WHERE nth = 1 ORDER BY at DESC, id DESC LIMIT $1`, limit)
 		return err
 	})
@@ -55,10 +55,15 @@ func (c *Carrier) Handsets(ctx context.Context, limit int) ([]Entry, error) {
 }
 
 func (c *Carrier) scanEntry(r storage.Row) (e Entry, err error) {
-	var sealed []byte
+	var sealed, words []byte
 	var at storage.Time
-	if err := r.Scan(&e.ID, &sealed, &e.Reply, &e.Body, &e.State, &at); err != nil {
+	if err := r.Scan(&e.ID, &sealed, &e.Reply, &e.Body, &words, &e.State, &at); err != nil {
 		return e, err
+	}
+	if words != nil {
+		if e.Body, err = c.words().Open(words); err != nil {
+			return e, err
+		}
 	}
 	e.At = at.Time
 	clear, err := c.box().Open(sealed)
@@ -82,8 +87,8 @@ func (c *Carrier) Reply(ctx context.Context, p contact.Phone, body string) (id s
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(`INSERT INTO sim_reply (id, phone_hash, phone, body, at, due) VALUES ($1, $2, $3, $4, $5, $6)`,
-			id, c.Vault.HashPhone(p), c.box().Seal(p.Clear()), body, storage.At(now), storage.At(now.Add(s.ReplyDelay)))
+		_, err = tx.Exec(`INSERT INTO sim_reply (id, phone_hash, phone, body, words, at, due) VALUES ($1, $2, $3, '', $4, $5, $6)`,
+			id, c.Vault.HashPhone(p), c.box().Seal(p.Clear()), c.words().Seal(body), storage.At(now), storage.At(now.Add(s.ReplyDelay)))
 		return err
 	})
 	if err != nil {
@@ -94,6 +99,11 @@ func (c *Carrier) Reply(ctx context.Context, p contact.Phone, body string) (id s
 
 // Run delivers texts, receipts and replies as they come due, until ctx ends.
 func (c *Carrier) Run(ctx context.Context) error {
+	for _, table := range []string{"sim_text", "sim_reply"} { // what an earlier version of the program kept in clear
+		if _, err := sms.SealColumn(ctx, c.DB, table, c.words().Seal); err != nil && ctx.Err() == nil {
+			c.log().Error("seal the books of the simulated carrier", "error", err)
+		}
+	}
 	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -211,7 +221,7 @@ func (c *Carrier) handReplies(ctx context.Context, now storage.Time) (int, error
 		if s, err = settings(tx); err != nil {
 			return err
 		}
-		due, err = storage.All(tx, c.scanEntry, `SELECT id, phone, TRUE, body, '', at FROM sim_reply WHERE done_at IS NULL AND due <= $1 ORDER BY due, id`, now)
+		due, err = storage.All(tx, c.scanEntry, `SELECT id, phone, TRUE, body, words, '', at FROM sim_reply WHERE done_at IS NULL AND due <= $1 ORDER BY due, id`, now)
 		return err
 	})
 	if err != nil {

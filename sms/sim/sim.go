@@ -104,6 +104,8 @@ func (c *Carrier) log() *slog.Logger {
 
 func (c *Carrier) box() contact.Box { return c.Vault.For("sim.phone") }
 
+func (c *Carrier) words() contact.Box { return c.Vault.For("sim.words") }
+
 // Settings reads how the carrier behaves now.
 func (c *Carrier) Settings(ctx context.Context) (s Settings, err error) {
 	err = c.DB.View(ctx, func(tx *storage.Tx) error {
@@ -176,9 +178,9 @@ func (c *Carrier) Send(ctx context.Context, m sms.Message) (sms.Sent, error) {
 	}
 	err = c.write(ctx, func(tx *storage.Tx) error {
 		deliver := now.Add(s.DeliveryDelay)
-		if _, err := tx.Exec(`INSERT INTO sim_text (id, message_id, phone_hash, phone, body, segments, state, code, accepted_at, deliver_at)
-			VALUES ($1, $2, $3, $4, $5, $6, 'accepted', $7, $8, $9)`,
-			id, m.ID, c.Vault.HashPhone(m.Phone), c.box().Seal(m.Phone.Clear()), m.Body, sms.Measure(m.Body).Segments, fate,
+		if _, err := tx.Exec(`INSERT INTO sim_text (id, message_id, phone_hash, phone, body, words, segments, state, code, accepted_at, deliver_at)
+			VALUES ($1, $2, $3, $4, '', $5, $6, 'accepted', $7, $8, $9)`,
+			id, m.ID, c.Vault.HashPhone(m.Phone), c.box().Seal(m.Phone.Clear()), c.words().Seal(m.Body), sms.Measure(m.Body).Segments, fate,
 			storage.At(now), storage.At(deliver)); err != nil {
 			return err
 		}
