@@ -23,7 +23,7 @@ var (
 	ErrLeft = errors.New("desk: caller is not waiting any more")
 	// ErrWaiting is returned by Wait when a caller with this call id is already known.
 	ErrWaiting = errors.New("desk: caller is already waiting")
-	// ErrFull is returned by Wait when the queue holds Options.MaxWaiting callers.
+	// ErrFull is returned by Wait when the queue holds as many callers as it may.
 	ErrFull = errors.New("desk: queue is full")
 	// ErrUnknown is returned for an extension that was never Put.
 	ErrUnknown = errors.New("desk: no such operator")
@@ -106,6 +106,7 @@ type Operator struct {
 	StaffID   string   // org staff id, may be empty for an unassigned seat
 	Name      string   // display name
 	Skills    []string // what the operator can take; a caller's skills must all be among them
+	Queues    []Serves // the queues that the operator serves; none: every queue, at level 0
 	Rank      int      // order for Linear, low first
 	AutoReady bool     // a registration of the phone makes a signed-off operator Ready
 	// WrapUp overrides Options.WrapUp when positive; negative means none.
@@ -115,19 +116,32 @@ type Operator struct {
 // Caller is one who wants an operator.
 type Caller struct {
 	CallID   string
+	Queue    string    // which queue; empty is a queue as well, the only one where there are no others
 	Label    string    // what pages show for the caller: a masked number
-	Priority int       // higher is served first
+	Priority int       // higher is served first; the queue's Weight is added
 	Skills   []string  // required of the operator
+	Widen    []Wider   // what is required after longer waits, the shortest wait first
 	Since    time.Time // place in the queue; zero is now, an earlier time keeps an earlier place
 	Prefer   string    // extension that is chosen first when it is ready (sticky operator)
 	Exclude  []string  // extensions that never get this caller
+	Held     bool      // nobody is on the line: the caller is rung when an operator is reserved
+
+	// Replaces is the call id of a waiting caller whose place this one takes over, in one decision: they leave, and this
+	// one stands where they stood. Wait returns ErrLeft when they are no longer waiting.
+	Replaces string
+}
+
+// Wider is a requirement that takes the place of Caller.Skills after a wait.
+type Wider struct {
+	After  time.Duration // since Caller.Since
+	Skills []string
 }
 
 // Place is a caller's standing in the queue.
 type Place struct {
-	Position int           // 1 is next; 0 when not waiting
-	Waiting  int           // callers in the queue
-	OnDuty   int           // operators who can take this caller and are ready, ringing, talking, in wrap-up or on a break
+	Position int           // 1 is next of the caller's queue; 0 when not waiting
+	Waiting  int           // callers in that queue
+	OnDuty   int           // operators who can take this caller, now or after a longer wait, and are ready, ringing, talking, in wrap-up or on a break
 	Expected time.Duration // estimate until an operator answers; 0 when it cannot be told (OnDuty is 0)
 }
 
@@ -152,8 +166,12 @@ type Board interface {
 	Set(ctx context.Context, extension string, s State, reason string) error
 
 	// Wait puts a caller into the queue. ctx is the life of the caller's leg: when it ends, the caller has left,
-	// open offers are cancelled and a talk is over. Errors: ErrWaiting, ErrFull, ErrClosed.
+	// open offers are cancelled and a talk is over. Errors: ErrWaiting, ErrFull, ErrClosed; ErrLeft for Caller.Replaces.
 	Wait(ctx context.Context, c Caller) (*Waiter, error)
+
+	// Configure replaces the settings of the queues (Options.Queues). Callers who wait stay where they stand; what is
+	// decided from now on is decided by the new settings.
+	Configure(ctx context.Context, queues []Queue) error
 
 	// Duty says what place a caller with these needs would get now, without queueing.
 	Duty(ctx context.Context, c Caller) (Place, error)
@@ -182,7 +200,8 @@ type Options struct {
 	Misses     int              // no-answers in a row after which an operator is set aside; default 3, negative never
 	AsideFor   time.Duration    // how long set aside; default 10 min, negative until the operator chooses Ready
 	Retry      time.Duration    // pause of an operator after a failed offer; default 5 s, negative none
-	MaxWaiting int              // length limit of the queue; 0 is no limit
+	MaxWaiting int              // length limit of a queue; 0 is no limit
+	Queues     []Queue          // queues with settings of their own
 	Handle     time.Duration    // first guess of talk plus wrap-up, for the expected wait; default 3 min
 	Now        func() time.Time `json:"-"` // memory only: a shared board goes by the clock of its store
 }
@@ -236,7 +255,18 @@ type Snapshot struct {
 	Strategy  Strategy
 	Operators []OperatorView // by extension
 	Waiting   []WaitingView  // in order of service
+	Queues    []QueueView    // those that have settings, a caller or an operator who serves them by name; by name
 	Counters  Counters
+}
+
+// QueueView is one queue in a Snapshot.
+type QueueView struct {
+	Name    string
+	Waiting int       // callers
+	Held    int       // of them, whom we ring back
+	Since   time.Time // of the caller who has waited longest; zero when nobody waits
+	OnDuty  int       // operators who serve it and are ready, ringing, talking, in wrap-up or on a break
+	Ready   int       // of them, who may be rung now
 }
 
 // OperatorView is one operator in a Snapshot.
@@ -257,7 +287,7 @@ type OperatorView struct {
 // WaitingView is one waiting caller in a Snapshot.
 type WaitingView struct {
 	Caller
-	Position int
+	Position int // in the caller's queue
 	Joined   time.Time
 	Ringing  []string // extensions being rung for this caller
 	Expected time.Duration

@@ -21,8 +21,19 @@ type floor struct {
 	seq   uint64 // callers, for a stable order
 	turn  uint64 // round robin
 	oid   uint64
-	idp   string // prefix of offer ids, so that two runs never share one
-	aht   time.Duration
+	idp   string                   // prefix of offer ids, so that two runs never share one
+	aht   map[string]time.Duration // time an operator is taken up by a caller, by queue
+
+	// What can be found again from the above (reindex), so that a decision need not look at everybody.
+	rows    map[string]*row  // by queue
+	lines   map[string]*line // callers who are not ringing anybody
+	turns   turns
+	fresh   []*caller // in a line since the last match
+	touched []*seat   // changed since then
+	freed   []*seat   // of them, who are free
+	paused  []*seat
+	nfree   int
+	duties  map[string]duty // until the next change of an operator
 
 	// What follows from a decision, told to the owner while it is being taken.
 	offered func(*offer)
@@ -50,6 +61,8 @@ type seat struct {
 	taken      int
 	turn       uint64
 	removed    bool
+
+	free, touched, isPaused bool // see advance
 }
 
 type caller struct {
@@ -57,8 +70,14 @@ type caller struct {
 	node    string // where the call is
 	seq     uint64
 	joined  time.Time
+	rank    int // priority and weight of the queue when they came
+	wider   int // how many of Widen have come to pass
+	reach   int // highest level of operators that may be rung
 	offers  []*offer
 	waiting bool
+	row     *row
+	line    *line  // while nobody rings for them
+	kind    string // those of the same operators, see dutyOf
 }
 
 type offer struct {
@@ -74,7 +93,8 @@ type offer struct {
 
 func newFloor(opt Options, idPrefix string) *floor {
 	return &floor{
-		opt: opt, idp: idPrefix, aht: opt.Handle,
+		opt: opt, idp: idPrefix, aht: map[string]time.Duration{},
+		rows: map[string]*row{}, lines: map[string]*line{},
 		seats: map[string]*seat{}, calls: map[string]*caller{}, open: map[string]*offer{}, talks: map[string]*offer{},
 		offered: func(*offer) {}, settled: func(*offer) {}, parted: func(string, string) {}, moved: func() {}, event: func(Event) {},
 	}
@@ -83,9 +103,10 @@ func newFloor(opt Options, idPrefix string) *floor {
 // Operators.
 
 func (f *floor) put(op Operator, now time.Time) {
-	op.Skills = slices.Clone(op.Skills)
+	op.Skills, op.Queues = slices.Clone(op.Skills), slices.Clone(op.Queues)
 	if s := f.seats[op.Extension]; s != nil {
 		s.Operator, s.removed = op, false
+		f.touch(s)
 		f.match(now)
 		return
 	}
@@ -102,6 +123,7 @@ func (f *floor) remove(ext string, now time.Time) error {
 		return ErrUnknown
 	}
 	s.removed = true
+	f.touch(s)
 	if s.idle() {
 		f.drop(s, now)
 	}
@@ -136,6 +158,7 @@ func (f *floor) register(node, ext string, up bool, now time.Time) error {
 		return nil
 	}
 	s.registered = up
+	f.touch(s)
 	if up {
 		s.misses, s.notBefore = 0, time.Time{}
 		if !s.asideUntil.IsZero() { // a phone that starts anew is taken as somebody being there again
@@ -167,6 +190,7 @@ func (f *floor) set(ext string, st State, reason string, now time.Time) error {
 	}
 	s.wish, s.wishReason = st, reason
 	s.asideUntil = time.Time{}
+	f.touch(s)
 	if st == Ready {
 		s.misses, s.notBefore = 0, time.Time{}
 	}
@@ -181,6 +205,7 @@ func (f *floor) set(ext string, st State, reason string, now time.Time) error {
 // the ready.
 func (f *floor) rest(s *seat, now time.Time, keep bool) {
 	s.offer, s.until = nil, time.Time{}
+	f.touch(s)
 	if s.removed {
 		f.drop(s, now)
 		return
@@ -203,6 +228,7 @@ func (f *floor) rest(s *seat, now time.Time, keep bool) {
 
 func (f *floor) to(s *seat, st State, reason string, now time.Time) {
 	s.state, s.reason, s.since = st, reason, now
+	f.touch(s)
 	f.tellSeat(s, now)
 	f.moved()
 }
@@ -215,13 +241,34 @@ func (f *floor) tellSeat(s *seat, now time.Time) {
 	f.event(ev)
 }
 
+// configure replaces the settings of the queues.
+func (f *floor) configure(queues []Queue, now time.Time) {
+	f.opt.Queues = slices.Clone(queues)
+	f.reindex()
+	f.moved()
+	f.match(now)
+}
+
 // Callers.
 
 func (f *floor) wait(node string, c Caller, now time.Time) error {
 	if f.calls[c.CallID] != nil {
 		return ErrWaiting
 	}
-	if f.opt.MaxWaiting > 0 && len(f.queue) >= f.opt.MaxWaiting {
+	r := f.rowOf(c.Queue)
+	if c.Replaces != "" {
+		old := f.calls[c.Replaces]
+		if old == nil || !old.waiting {
+			return ErrLeft
+		}
+		// Nobody comes between: the old one goes and the new one stands before anybody is offered again.
+		f.part(old, "replaced", now)
+		c.Since, c.Priority, c.Replaces = old.Since, max(c.Priority, old.Priority), ""
+		f.stay(&caller{Caller: c, node: node, seq: old.seq, joined: now, row: r, rank: max(old.rank, c.Priority+r.Weight)}, now)
+		f.match(now)
+		return nil
+	}
+	if r.MaxWaiting > 0 && len(r.callers) >= r.MaxWaiting {
 		return ErrFull
 	}
 	f.enqueue(node, c, now)
@@ -234,24 +281,48 @@ func (f *floor) enqueue(node string, c Caller, now time.Time) {
 		c.Since = now
 	}
 	f.seq++
-	w := &caller{Caller: c, node: node, seq: f.seq, joined: now, waiting: true}
+	r := f.rowOf(c.Queue)
+	f.stay(&caller{Caller: c, node: node, seq: f.seq, joined: now, row: r, rank: c.Priority + r.Weight}, now)
+}
+
+// stay puts a caller where they stand: among all, in the row of their queue, and in the line of their kind.
+func (f *floor) stay(w *caller, now time.Time) {
+	w.waiting = true
+	w.widen(w.row.Queue, now)
 	i, _ := slices.BinarySearchFunc(f.queue, w, before)
 	f.queue = slices.Insert(f.queue, i, w)
-	f.calls[c.CallID] = w
+	i, _ = slices.BinarySearchFunc(w.row.callers, w, before)
+	w.row.callers = slices.Insert(w.row.callers, i, w)
+	f.calls[w.CallID] = w
+	f.stand(w)
+	f.await(w)
 	f.n.Joined++
-	f.event(Event{At: now, Kind: CallerJoined, CallID: c.CallID})
+	f.event(Event{At: now, Kind: CallerJoined, CallID: w.CallID})
 	f.moved()
 }
 
-// before orders the queue: priority, then place, then arrival.
+// stranger is a caller who is not on the board, as they would stand there.
+func (f *floor) stranger(c Caller, now time.Time) *caller {
+	if c.Since.IsZero() {
+		c.Since = now
+	}
+	q := f.queueOf(c.Queue)
+	return &caller{Caller: c, seq: f.seq + 1, rank: c.Priority + q.Weight}
+}
+
+// before orders callers: priority, then place, then arrival.
 func before(a, b *caller) int {
-	return cmp.Or(-cmp.Compare(a.Priority, b.Priority), a.Since.Compare(b.Since), cmp.Compare(a.seq, b.seq))
+	return cmp.Or(-cmp.Compare(a.rank, b.rank), a.Since.Compare(b.Since), cmp.Compare(a.seq, b.seq))
 }
 
 func (f *floor) unqueue(w *caller) {
 	if i, ok := slices.BinarySearchFunc(f.queue, w, before); ok {
 		f.queue = slices.Delete(f.queue, i, i+1)
 	}
+	if i, ok := slices.BinarySearchFunc(w.row.callers, w, before); ok {
+		w.row.callers = slices.Delete(w.row.callers, i, i+1)
+	}
+	f.step(w)
 	w.waiting = false
 }
 
@@ -261,16 +332,21 @@ func (f *floor) leave(callID, reason string, now time.Time) {
 	if w == nil || !w.waiting {
 		return
 	}
+	f.part(w, reason, now)
+	f.match(now)
+}
+
+// part is leave without a look at who may be offered next.
+func (f *floor) part(w *caller, reason string, now time.Time) {
 	f.unqueue(w)
-	delete(f.calls, callID)
+	delete(f.calls, w.CallID)
 	f.n.Left++
-	f.event(Event{At: now, Kind: CallerLeft, CallID: callID, Reason: reason})
+	f.event(Event{At: now, Kind: CallerLeft, CallID: w.CallID, Reason: reason})
 	for _, o := range slices.Clone(w.offers) {
 		f.close(o, Cancelled, now)
 	}
-	f.parted(callID, reason)
+	f.parted(w.CallID, reason)
 	f.moved()
-	f.match(now)
 }
 
 // gone is leave for a caller whose leg has ended: a talk is over too.
@@ -332,6 +408,7 @@ func (f *floor) close(o *offer, out Outcome, now time.Time) {
 	}
 
 	w.offers = slices.DeleteFunc(w.offers, func(x *offer) bool { return x == o })
+	f.stand(w)
 	keep := out == Cancelled || out == Lost || out == Repaired
 	switch out {
 	case NoAnswer, Expired:
@@ -364,12 +441,14 @@ func (f *floor) done(id string, now time.Time) {
 	delete(f.talks, id)
 	delete(f.calls, o.caller.CallID)
 	s := o.seat
+	queue := f.queueOf(o.caller.Queue)
 	f.event(Event{At: now, Kind: TalkDone, Extension: s.Extension, StaffID: s.StaffID, CallID: o.caller.CallID, OfferID: id})
-	wrap := f.opt.WrapUp
+	wrap := queue.WrapUp
 	if s.WrapUp != 0 {
 		wrap = max(s.WrapUp, 0)
 	}
-	f.aht += (now.Sub(o.answered) + wrap - f.aht) / 8
+	aht := f.handle(queue.Name)
+	f.aht[queue.Name] = aht + (now.Sub(o.answered)+wrap-aht)/8
 	s.offer = nil
 	if wrap == 0 || s.removed || !s.registered {
 		f.rest(s, now, false)
@@ -384,9 +463,16 @@ func (f *floor) done(id string, now time.Time) {
 func (f *floor) offer(w *caller, s *seat, now time.Time) {
 	f.oid++
 	f.turn++
-	o := &offer{id: f.idp + strconv.FormatUint(f.oid, 36), seat: s, caller: w, op: s.Operator, made: now, deadline: now.Add(f.opt.Ring)}
+	o := &offer{id: f.idp + strconv.FormatUint(f.oid, 36), seat: s, caller: w, op: s.Operator, made: now, deadline: now.Add(w.row.Ring)}
 	s.offer, s.turn = o, f.turn
+	if s.free {
+		s.free = false
+		f.nfree--
+	}
 	w.offers = append(w.offers, o)
+	if w.row.Strategy != RingAll {
+		f.step(w)
+	}
 	f.open[o.id] = o
 	f.n.Offered++
 	f.to(s, Ringing, "", now)
@@ -408,6 +494,7 @@ func (f *floor) tick(now time.Time) {
 		}
 		if !s.asideUntil.IsZero() && !now.Before(s.asideUntil) {
 			s.asideUntil, s.wish, s.wishReason = time.Time{}, Ready, ""
+			f.touch(s)
 			if s.idle() {
 				f.rest(s, now, false)
 			}
@@ -426,22 +513,23 @@ func (f *floor) openByTime() []*offer {
 }
 
 // next is when tick has to be called again, zero for never.
-func (f *floor) next(now time.Time) time.Time {
+func (f *floor) next() time.Time {
 	var at time.Time
 	sooner := func(t time.Time) {
 		if !t.IsZero() && (at.IsZero() || t.Before(at)) {
 			at = t
 		}
 	}
-	for _, o := range f.open {
-		sooner(o.deadline.Add(f.opt.Grace))
-	}
 	for _, s := range f.order {
-		sooner(s.until)
-		sooner(s.asideUntil)
-		if s.state == Ready && len(f.queue) > 0 && s.notBefore.After(now) {
+		switch {
+		case s.state == Ringing && s.offer != nil:
+			sooner(s.offer.deadline.Add(f.opt.Grace))
+		case s.state == Ready && len(f.queue) > 0:
 			sooner(s.notBefore)
 		}
+		sooner(s.until)
+		sooner(s.asideUntil)
 	}
+	sooner(f.nextTurn())
 	return at
 }

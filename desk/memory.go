@@ -82,7 +82,7 @@ func (m *Memory) run() {
 	defer timer.Stop()
 	for {
 		now := m.opt.Now()
-		due := m.f.next(now)
+		due := m.f.next()
 		at := due
 		if m.dirty {
 			if then := m.pulsed.Add(pulseEvery); !now.Before(then) {
@@ -128,6 +128,7 @@ func (m *Memory) guard(fn func(time.Time) error) (err error) {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("desk: panic in a decision: %v", p)
 			slog.Error("desk: panic in a decision", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			m.f.reindex() // whatever the decision left half done
 		}
 	}()
 	return fn(m.opt.Now())
@@ -217,13 +218,15 @@ func (m *Memory) Wait(ctx context.Context, c Caller) (*Waiter, error) {
 	return w, nil
 }
 
+// Configure implements Board.
+func (m *Memory) Configure(ctx context.Context, queues []Queue) error {
+	return m.do(ctx, func(now time.Time) error { m.f.configure(queues, now); return nil })
+}
+
 // Duty implements Board.
 func (m *Memory) Duty(ctx context.Context, c Caller) (p Place, err error) {
 	err = m.do(ctx, func(now time.Time) error {
-		if c.Since.IsZero() {
-			c.Since = now
-		}
-		p = m.f.place(&caller{Caller: c, seq: m.f.seq + 1})
+		p = m.f.place(m.f.stranger(c, now))
 		return nil
 	})
 	return p, err

@@ -179,6 +179,14 @@ func (r *Redis) Wait(ctx context.Context, c Caller) (*Waiter, error) {
 	return w, nil
 }
 
+// Configure implements Board. All nodes go by the settings that were given last.
+func (r *Redis) Configure(ctx context.Context, queues []Queue) error {
+	r.mu.Lock()
+	r.opt.Queues = slices.Clone(queues) // told again when this node joins anew
+	r.mu.Unlock()
+	return r.give(ctx, &order{Kind: orderQueues, Queues: queues}, nil)
+}
+
 // Duty implements Board. It is answered from what this node knows, which is as fresh as the network.
 func (r *Redis) Duty(_ context.Context, c Caller) (Place, error) {
 	r.mu.Lock()
@@ -186,10 +194,7 @@ func (r *Redis) Duty(_ context.Context, c Caller) (Place, error) {
 	if err := r.well(); err != nil {
 		return Place{}, err
 	}
-	if c.Since.IsZero() {
-		c.Since = r.clock()
-	}
-	return r.p.f.place(&caller{Caller: c, seq: r.p.f.seq + 1}), nil
+	return r.p.f.place(r.p.f.stranger(c, r.clock())), nil
 }
 
 // Snapshot implements Board. It is answered from what this node knows, which is as fresh as the network.

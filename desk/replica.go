@@ -12,7 +12,7 @@ import (
 
 // rulesVersion must rise whenever the same orders would lead a floor to another state than before: nodes that decide
 // differently must not share a board.
-const rulesVersion = "1"
+const rulesVersion = "2"
 
 // order is one entry of the log that the nodes of a shared board have in common. Everything that a decision depends on
 // is in it or in the time at which the store took it.
@@ -33,6 +33,7 @@ type order struct {
 	Phones  map[string]bool `json:"p,omitempty"`
 	Truth   *truth          `json:"t,omitempty"`
 	Sum     *checksum       `json:"x,omitempty"`
+	Queues  []Queue         `json:"q,omitempty"`
 }
 
 type orderKind string
@@ -52,6 +53,7 @@ const (
 	orderDone   orderKind = "done"
 	orderSweep  orderKind = "sweep"
 	orderSum    orderKind = "sum"
+	orderQueues orderKind = "queues"
 )
 
 // truth is all that a node holds at the moment it joins: whatever else the board has under its name is over.
@@ -118,6 +120,7 @@ func (p *replica) apply(id int64, o *order) (repairs []Repair, err error) {
 	defer func() {
 		if x := recover(); x != nil { // the same on every node
 			err = fmt.Errorf("desk: panic in a decision: %v", x)
+			p.f.reindex()
 		}
 		p.due = p.next(now)
 	}()
@@ -158,6 +161,8 @@ func (p *replica) apply(id int64, o *order) (repairs []Repair, err error) {
 		return nil, f.settle(o.Offer, o.Outcome, now)
 	case orderDone:
 		f.done(o.Offer, now)
+	case orderQueues:
+		f.configure(o.Queues, now)
 	case orderSweep:
 		r := Reality{Live: func(id string) bool { return !slices.Contains(o.Dead, id) }}
 		r.Registered = func(ext string) bool {
@@ -189,7 +194,7 @@ func (p *replica) tick(now time.Time) {
 }
 
 func (p *replica) next(now time.Time) time.Time {
-	due := p.f.next(now)
+	due := p.f.next()
 	for _, m := range p.nodes {
 		if end := m.Seen.Add(m.Lease); due.IsZero() || end.Before(due) {
 			due = end
@@ -235,6 +240,7 @@ func (p *replica) join(o *order, now time.Time) {
 	local := f.opt.Now
 	f.opt = t.Opt
 	f.opt.Now = local
+	f.reindex()
 	delete(p.dead, o.Node)
 	m := &member{Name: t.Name, Lease: t.Lease, Joined: now, Seen: now, No: o.No}
 	if before := p.nodes[o.Node]; before != nil {
@@ -302,7 +308,7 @@ func (p *replica) resume(node string, t talkTruth, now time.Time) {
 		}
 	}
 	f.seq++
-	w := &caller{Caller: t.Caller, node: node, seq: f.seq, joined: now}
+	w := &caller{Caller: t.Caller, node: node, seq: f.seq, joined: now, row: f.rowOf(t.Caller.Queue)}
 	o := &offer{id: t.Offer, seat: s, caller: w, op: s.Operator, made: t.Answered, deadline: t.Answered, answered: t.Answered, outcome: Answered}
 	w.offers = []*offer{o}
 	f.calls[w.CallID], f.talks[o.id] = w, o

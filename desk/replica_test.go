@@ -26,7 +26,8 @@ func TestTheSameOrdersMakeTheSameBoard(t *testing.T) {
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		strategy := rapid.SampledFrom([]Strategy{LongestIdle, FewestCalls, RoundRobin, Linear, RingAll}).Draw(t, "strategy")
-		opt := Options{Strategy: strategy, Ring: 4 * time.Second, WrapUp: 2 * time.Second, Retry: time.Second, Misses: 2, AsideFor: 5 * time.Second, Grace: time.Second}.withDefaults()
+		opt := Options{Strategy: strategy, Ring: 4 * time.Second, WrapUp: 2 * time.Second, Retry: time.Second, Misses: 2, AsideFor: 5 * time.Second, Grace: time.Second,
+			Queues: []Queue{{Name: "en", Weight: 1, Widen: 2 * time.Second}}}.withDefaults()
 		one, other := newReplica(opt, "t-"), newReplica(opt, "t-")
 		nodes := []string{"n1", "n2", "n3"}
 		exts := []string{"8001", "8002", "8003"}
@@ -45,7 +46,7 @@ func TestTheSameOrdersMakeTheSameBoard(t *testing.T) {
 		for range rapid.IntRange(1, 80).Draw(t, "orders") {
 			at += int64(rapid.SampledFrom([]int{1, 1000, 300_000, 3_000_000}).Draw(t, "later"))
 			o := &order{Node: pick(nodes)}
-			switch o.Kind = orderKind(rapid.SampledFrom([]string{"join", "join", "quit", "beat", "put", "put", "remove", "phone", "phone", "phone", "set", "wait", "wait", "wait", "leave", "gone", "settle", "settle", "settle", "done", "sweep", "?"}).Draw(t, "kind")); o.Kind {
+			switch o.Kind = orderKind(rapid.SampledFrom([]string{"join", "join", "quit", "beat", "put", "put", "remove", "phone", "phone", "phone", "set", "wait", "wait", "wait", "leave", "gone", "settle", "settle", "settle", "done", "sweep", "queues", "?"}).Draw(t, "kind")); o.Kind {
 			case orderJoin:
 				o.Truth = &truth{Name: o.Node, Lease: 6 * time.Second, Opt: opt}
 				if rapid.Bool().Draw(t, "holding") {
@@ -56,6 +57,8 @@ func TestTheSameOrdersMakeTheSameBoard(t *testing.T) {
 				}
 			case orderPut:
 				o.Op = &Operator{Extension: pick(exts), AutoReady: true, Rank: rapid.IntRange(0, 2).Draw(t, "rank")}
+				o.Op.Queues = rapid.SampledFrom([][]Serves{nil, {{Queue: "en", Level: 1}}, {{Queue: ""}, {Queue: "en"}}}).Draw(t, "serves")
+				o.Op.Skills = rapid.SampledFrom([][]string{nil, {"ko"}}).Draw(t, "skills")
 			case orderRemove:
 				o.Ext = pick(exts)
 			case orderPhone:
@@ -63,7 +66,15 @@ func TestTheSameOrdersMakeTheSameBoard(t *testing.T) {
 			case orderSet:
 				o.Ext, o.State = pick(exts), State(pick([]string{"ready", "break", "away", "offline"}))
 			case orderWait:
-				o.Caller = &Caller{CallID: pick(calls), Priority: rapid.IntRange(0, 1).Draw(t, "priority"), Prefer: pick(exts)}
+				o.Caller = &Caller{CallID: pick(calls), Priority: rapid.IntRange(0, 1).Draw(t, "priority"), Prefer: pick(exts), Queue: rapid.SampledFrom([]string{"", "en"}).Draw(t, "queue")}
+				if rapid.Bool().Draw(t, "skilled") {
+					o.Caller.Skills, o.Caller.Widen = []string{"ko"}, []Wider{{After: 3 * time.Second}}
+				}
+				if rapid.IntRange(0, 3).Draw(t, "replacing") == 0 {
+					o.Caller.Replaces = pick(calls)
+				}
+			case orderQueues:
+				o.Queues = rapid.SampledFrom([][]Queue{nil, {{Name: "en", Strategy: RingAll, MaxWaiting: 2}}, {{Name: "en", Widen: time.Second}, {Name: "", Weight: 2}}}).Draw(t, "settings")
 			case orderLeave, orderGone:
 				o.Call = pick(calls)
 			case orderSettle:
@@ -103,6 +114,7 @@ func TestTheSameOrdersMakeTheSameBoard(t *testing.T) {
 			if !one.due.Equal(other.due) {
 				t.Fatalf("after %s one is due %v and the other %v", line, one.due, other.due)
 			}
+			beside(t, one.f, string(line))
 			ringing := map[string]bool{}
 			for _, x := range one.f.open {
 				if ringing[x.seat.Extension] || x.seat.offer != x || x.seat.state != Ringing {
@@ -115,6 +127,32 @@ func TestTheSameOrdersMakeTheSameBoard(t *testing.T) {
 			}
 		}
 	})
+}
+
+// beside holds the promise of match against the whole board, without what match finds its way by: nobody waits beside a
+// ready operator who suits.
+func beside(t *rapid.T, f *floor, after string) {
+	for _, w := range f.queue {
+		q := f.queueOf(w.Queue)
+		if len(w.offers) > 0 && q.Strategy != RingAll {
+			continue
+		}
+		for _, s := range f.order {
+			level, serves := s.level(w.Queue)
+			if s.state == Ready && s.registered && s.notBefore.IsZero() && serves && level <= w.reach && s.hasAll(w.need()) {
+				t.Fatalf("after %s %s waits beside %s", after, w.CallID, s.Extension)
+			}
+		}
+	}
+	free := 0
+	for _, s := range f.order {
+		if s.free {
+			free++
+		}
+	}
+	if pending := len(f.touched); free != f.nfree && pending == 0 {
+		t.Fatalf("after %s %d operators are free and %d are counted", after, free, f.nfree)
+	}
 }
 
 func TestADifferingPictureIsNoticed(t *testing.T) {

@@ -15,7 +15,7 @@ type floorState struct {
 	Seq   uint64
 	Turn  uint64
 	OID   uint64
-	AHT   time.Duration
+	AHT   map[string]time.Duration `json:",omitempty"`
 	Seats []seatState
 	Calls []callState // waiting and talking, in the order they came
 }
@@ -43,6 +43,9 @@ type callState struct {
 	Node   string
 	Seq    uint64
 	Joined time.Time
+	Rank   int
+	Wider  int          `json:",omitempty"`
+	Reach  int          `json:",omitempty"`
 	Offers []offerState `json:",omitempty"` // open ones of who waits, the answered one of who talks
 }
 
@@ -65,7 +68,7 @@ func (f *floor) save() floorState {
 		})
 	}
 	for _, w := range f.callsBySeq() {
-		c := callState{Caller: w.Caller, Node: w.node, Seq: w.seq, Joined: w.joined}
+		c := callState{Caller: w.Caller, Node: w.node, Seq: w.seq, Joined: w.joined, Rank: w.rank, Wider: w.wider, Reach: w.reach}
 		for _, o := range w.offers {
 			c.Offers = append(c.Offers, offerState{ID: o.id, Seat: o.seat.Extension, Op: o.op, Made: o.made, Deadline: o.deadline, Answered: o.answered})
 		}
@@ -79,6 +82,9 @@ func (f *floor) load(st floorState) {
 	now := f.opt.Now
 	f.opt, f.idp, f.n, f.seq, f.turn, f.oid, f.aht = st.Opt, st.IDP, st.N, st.Seq, st.Turn, st.OID, st.AHT
 	f.opt.Now = now
+	if f.aht == nil {
+		f.aht = map[string]time.Duration{}
+	}
 	for _, s := range st.Seats {
 		x := &seat{
 			Operator: s.Operator, registered: len(s.Homes) > 0, homes: slices.Clone(s.Homes), wish: s.Wish, wishReason: s.WishReason, state: s.State, reason: s.Reason,
@@ -89,7 +95,7 @@ func (f *floor) load(st floorState) {
 		f.order = append(f.order, x)
 	}
 	for _, c := range st.Calls {
-		w := &caller{Caller: c.Caller, node: c.Node, seq: c.Seq, joined: c.Joined, waiting: true}
+		w := &caller{Caller: c.Caller, node: c.Node, seq: c.Seq, joined: c.Joined, rank: c.Rank, wider: c.Wider, reach: c.Reach, waiting: true}
 		for _, o := range c.Offers {
 			x := &offer{id: o.ID, seat: f.seats[o.Seat], caller: w, op: o.Op, made: o.Made, deadline: o.Deadline, answered: o.Answered}
 			x.seat.offer = x
@@ -107,6 +113,7 @@ func (f *floor) load(st floorState) {
 		}
 	}
 	slices.SortFunc(f.queue, before)
+	f.reindex()
 }
 
 func (f *floor) callsBySeq() []*caller {

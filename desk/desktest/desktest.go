@@ -19,16 +19,18 @@ type Factory func(t testing.TB, opt desk.Options) desk.Board
 // Run runs the whole suite against the boards that the factory opens.
 func Run(t *testing.T, open Factory) {
 	t.Helper()
-	for _, c := range cases {
+	for _, c := range append(slices.Clone(cases), queueCases...) {
 		t.Run(c.name, func(t *testing.T) { c.run(t, open) })
 	}
 	t.Run("AnyInterleavingKeepsThePromises", func(t *testing.T) { interleave(t, open) })
 }
 
-var cases = []struct {
+type testCase struct {
 	name string
 	run  func(*testing.T, Factory)
-}{
+}
+
+var cases = []testCase{
 	{"RegistrationMakesReadyOnlyWithAutoReady", registration},
 	{"ReregistrationKeepsTheBreak", reregistration},
 	{"OperatorChoosesReadyBreakAway", choices},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -17,16 +18,19 @@ func interleave(t *testing.T, open Factory) {
 	for _, strategy := range []desk.Strategy{desk.LongestIdle, desk.FewestCalls, desk.RoundRobin, desk.Linear, desk.RingAll} {
 		t.Run(string(strategy), func(t *testing.T) {
 			rapid.Check(t, func(rt *rapid.T) {
-				b := open(t, desk.Options{Strategy: strategy, Ring: time.Hour, WrapUp: time.Hour, Retry: -1, Misses: 3, AsideFor: -1, Grace: time.Nanosecond})
+				b := open(t, desk.Options{Strategy: strategy, Ring: time.Hour, WrapUp: time.Hour, Retry: -1, Misses: 3, AsideFor: -1, Grace: time.Nanosecond,
+					Queues: []desk.Queue{{Name: "en", Weight: 1}, {Name: "slow", Widen: time.Hour}}})
 				defer b.Close()
-				p := &play{t: rt, b: b, ctx: context.Background(), offers: map[string]*desk.Offer{}, phones: map[string]bool{}, ringAll: strategy == desk.RingAll}
+				p := &play{t: rt, b: b, ctx: context.Background(), offers: map[string]*desk.Offer{}, phones: map[string]bool{}, now: maps.Clone(serves), ringAll: strategy == desk.RingAll}
 				for _, e := range seats {
-					p.ok(b.Put(p.ctx, desk.Operator{Extension: e, AutoReady: e != "8004", Skills: []string{"zh"}}))
+					p.ok(b.Put(p.ctx, desk.Operator{Extension: e, AutoReady: e != "8004", Skills: []string{"zh"}, Queues: serves[e]}))
 				}
 				rt.Repeat(map[string]func(*rapid.T){
 					"phone":   p.phone,
 					"choose":  p.choose,
 					"call":    p.call,
+					"replace": p.replace,
+					"serve":   p.serve,
 					"leave":   p.leave,
 					"hang up": p.hangUp,
 					"report":  p.report,
@@ -41,15 +45,23 @@ func interleave(t *testing.T, open Factory) {
 
 var seats = []string{"8001", "8002", "8003", "8004"}
 
+// What the seats serve at first: every queue, or by name and level.
+var serves = map[string][]desk.Serves{
+	"8003": {{Queue: ""}, {Queue: "en", Level: 1}},
+	"8004": {{Queue: "en"}, {Queue: "slow", Level: 2}},
+}
+
 type play struct {
-	t       *rapid.T
-	b       desk.Board
-	ctx     context.Context
-	n       int
-	callers []*party
-	offers  map[string]*desk.Offer // ever seen, by id
-	phones  map[string]bool
-	ringAll bool
+	t        *rapid.T
+	b        desk.Board
+	ctx      context.Context
+	n        int
+	callers  []*party
+	offers   map[string]*desk.Offer // ever seen, by id
+	phones   map[string]bool
+	now      map[string][]desk.Serves // what the seats serve
+	reserved map[string]bool          // offers that were made before a seat served other queues
+	ringAll  bool
 }
 
 type party struct {
@@ -82,7 +94,12 @@ func (p *play) choose(t *rapid.T) {
 
 func (p *play) call(t *rapid.T) {
 	p.n++
-	c := desk.Caller{CallID: fmt.Sprint("c", p.n), Priority: rapid.IntRange(0, 2).Draw(t, "priority")}
+	c := desk.Caller{CallID: fmt.Sprint("c", p.n), Priority: rapid.IntRange(0, 2).Draw(t, "priority"), Queue: rapid.SampledFrom([]string{"", "", "en", "slow"}).Draw(t, "queue")}
+	// Who has waited for long is content with more: widened on arrival, or not in this test's time.
+	if n := rapid.IntRange(0, 8).Draw(t, "waited"); n < 3 {
+		c.Since = time.Now().Add(-time.Duration(n) * 61 * time.Minute)
+		c.Skills, c.Widen = []string{"ko"}, []desk.Wider{{After: time.Hour, Skills: []string{"zh"}}, {After: 100 * time.Hour}}
+	}
 	if rapid.IntRange(0, 4).Draw(t, "excluding") == 0 {
 		c.Exclude = []string{"8001"}
 	}
@@ -93,6 +110,74 @@ func (p *play) call(t *rapid.T) {
 	w, err := p.b.Wait(ctx, c)
 	p.ok(err)
 	p.callers = append(p.callers, &party{w: w, hangup: hangup})
+}
+
+// replace has a new call take over the place of a caller who waits.
+func (p *play) replace(t *rapid.T) {
+	old := p.some(t, func(c *party) bool { return true })
+	p.n++
+	c := old.w.Caller
+	c.Replaces, c.CallID, c.Held = c.CallID, fmt.Sprint("c", p.n), !c.Held
+	ctx, hangup := context.WithCancel(p.ctx)
+	before := p.order()
+	w, err := p.b.Wait(ctx, c)
+	if old.gone || old.won != nil {
+		hangup()
+		if !errors.Is(err, desk.ErrLeft) {
+			t.Fatalf("the place of somebody who does not wait was taken over: %v", err)
+		}
+		return
+	}
+	p.ok(err)
+	old.gone = true
+	<-old.w.Left()
+	p.callers = append(p.callers, &party{w: w, hangup: hangup})
+	after := p.order()
+	if i := slices.Index(before, old.w.Caller.CallID); i < 0 || after[i] != c.CallID || len(before) != len(after) {
+		t.Fatalf("%s took over the place of %s: %v became %v", c.CallID, old.w.Caller.CallID, before, after)
+	}
+}
+
+func (p *play) order() (ids []string) {
+	for _, w := range p.snap().Waiting {
+		ids = append(ids, w.CallID)
+	}
+	return ids
+}
+
+// serve changes what a seat serves.
+func (p *play) serve(t *rapid.T) {
+	e := rapid.SampledFrom(seats).Draw(t, "seat")
+	to := rapid.SampledFrom([][]desk.Serves{nil, {{Queue: "en"}}, {{Queue: ""}, {Queue: "slow", Level: 1}}}).Draw(t, "serves")
+	p.now[e] = to
+	p.ok(p.b.Put(p.ctx, desk.Operator{Extension: e, AutoReady: e != "8004", Skills: []string{"zh"}, Queues: to}))
+	p.reserved = map[string]bool{} // an offer that rings goes on
+	for _, o := range p.snap().Operators {
+		if o.State == desk.Ringing {
+			p.reserved[o.OfferID] = true
+		}
+	}
+}
+
+// may says from the promise alone whether a seat may be offered a caller.
+func (p *play) may(ext string, w desk.WaitingView) bool {
+	waited := time.Since(w.Since)
+	need := w.Skills
+	for _, x := range w.Widen {
+		if waited >= x.After {
+			need = x.Skills
+		}
+	}
+	level, ok := 0, len(p.now[ext]) == 0
+	for _, q := range p.now[ext] {
+		if q.Queue == w.Queue {
+			level, ok = q.Level, true
+		}
+	}
+	if w.Queue == "slow" && waited < time.Duration(level)*time.Hour {
+		ok = false
+	}
+	return ok && !slices.Contains(w.Exclude, ext) && !slices.Contains(need, "ko")
 }
 
 func (p *play) some(t *rapid.T, ok func(*party) bool) *party {
@@ -243,13 +328,18 @@ func (p *play) check(t *rapid.T) {
 	sn := p.snap() // first: whatever it shows has been delivered
 	p.collect()
 	waiting := map[string]desk.WaitingView{}
+	at := map[string]int{}
+	weight := map[string]int{"en": 1}
 	for i, w := range sn.Waiting {
-		if w.Position != i+1 {
-			t.Fatalf("position %d at %d", w.Position, i+1)
+		if at[w.Queue]++; w.Position != at[w.Queue] {
+			t.Fatalf("position %d at %d", w.Position, at[w.Queue])
 		}
 		waiting[w.CallID] = w
-		if i > 0 && sn.Waiting[i-1].Priority < w.Priority {
-			t.Fatalf("%s waits behind a lower priority", w.CallID)
+		if i > 0 {
+			v := sn.Waiting[i-1]
+			if a, b := v.Priority+weight[v.Queue], w.Priority+weight[w.Queue]; a < b || a == b && v.Since.After(w.Since) {
+				t.Fatalf("%s waits behind %s", w.CallID, v.CallID)
+			}
 		}
 	}
 	byCall := map[string]string{}
@@ -263,7 +353,7 @@ func (p *play) check(t *rapid.T) {
 			if of := p.offers[o.OfferID]; of == nil || of.Over() != "" {
 				t.Fatalf("%s rings without an open offer", o.Extension)
 			}
-			if slices.Contains(w.Exclude, o.Extension) || len(w.Skills) > 0 && w.Skills[0] == "ko" {
+			if !p.may(o.Extension, w) && !p.reserved[o.OfferID] {
 				t.Fatalf("%s must not get %s", o.Extension, o.CallID)
 			}
 		case desk.Talking:
@@ -286,8 +376,7 @@ func (p *play) check(t *rapid.T) {
 			continue
 		}
 		for _, w := range sn.Waiting { // nobody waits beside a ready operator who could help
-			can := !slices.Contains(w.Exclude, o.Extension) && len(w.Skills) == 0
-			if can && (len(w.Ringing) == 0 || p.ringAll) {
+			if p.may(o.Extension, w) && (len(w.Ringing) == 0 || p.ringAll) {
 				t.Fatalf("%s waits beside %s, who is ready", w.CallID, o.Extension)
 			}
 		}
