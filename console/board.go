@@ -26,6 +26,21 @@ type boardView struct {
 	Open     int
 	Callback int
 	Level    string // 15秒接通率
+	Colours  map[ticket.Colour]int
+}
+
+// ByColour are the open tickets of each colour, the gravest first.
+func (v boardView) ByColour() []colourCount {
+	out := make([]colourCount, len(ticket.Colours))
+	for i, c := range ticket.Colours {
+		out[i] = colourCount{c, v.Colours[c]}
+	}
+	return out
+}
+
+type colourCount struct {
+	Colour ticket.Colour
+	N      int
 }
 
 // board is the page of what happens now: waiting callers, calls, operators, and the day so far.
@@ -71,7 +86,8 @@ func (s *Server) readBoard(r *http.Request, u *user) (v boardView, err error) {
 				return err
 			}
 		}
-		v.Open, v.Overdue, v.Callback, err = s.openCounts(tx, v.At)
+		c, err := s.Office.Count(tx, viewer(tx), v.At)
+		v.Open, v.Overdue, v.Callback, v.Colours = c.Open, c.Overdue, c.CallbacksOpen, c.OpenColours
 		return err
 	})
 	return v, err

@@ -218,6 +218,10 @@ func TestThePanelOffersWhatTheOfficeAllowsAndNothingElse(t *testing.T) {
 					for _, l := range v.Legs {
 						subjects = append(subjects, subject{ID: l.ID})
 					}
+				case a.code == "step":
+					for _, st := range v.Why.Steps {
+						subjects = append(subjects, subject{ID: st.ID})
+					}
 				case a.code == "decide":
 					for _, q := range v.Requests {
 						subjects = append(subjects, subject{ID: q.ID})

@@ -283,7 +283,7 @@ func TestTheListFindsByEachOfItsFilters(t *testing.T) {
 		{"", all},
 		{"?state=SUSPENDED", []ticket.Ticket{s.suspended}},
 		{"?channel=12345", []ticket.Ticket{s.fresh}},
-		{"?colour=黄", []ticket.Ticket{s.dispatched}},
+		{"?colour=黄", []ticket.Ticket{s.fresh, s.dispatched, s.rework, s.accused}},
 		{"?unit=210502-qianjin&state=DISPATCHED", []ticket.Ticket{s.dispatched}},
 		{"?q=居住证", []ticket.Ticket{s.accepted}},
 		{"?q=" + s.closed.Number, []ticket.Ticket{s.closed}},

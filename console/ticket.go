@@ -94,6 +94,18 @@ func (s *Server) readTicket(tx *storage.Tx, lang string, u *user, id string) (v 
 	if v.Service, err = s.servicePart(tx, v.T); err != nil {
 		return nil, err
 	}
+	if v.Why, err = s.readWhy(tx, u, lang, v.T); err != nil {
+		return nil, err
+	}
+	if v.classes, err = s.readClasses(tx); err != nil {
+		return nil, err
+	}
+	if v.Suggested, err = s.suggestionOf(tx, v.names, v.classes, v.T); err != nil {
+		return nil, err
+	}
+	if v.T.Class != "" {
+		v.ClassName = v.classes.Path(v.T.Class)
+	}
 	v.Panel = v.panel()
 	return v, nil
 }
@@ -481,7 +493,7 @@ func (s *Server) ticketAct(w http.ResponseWriter, r *http.Request, u *user) {
 
 // owns reports whether a subject is the ticket itself or one of its parts: a command reaches no other ticket's leg.
 func (v *ticketView) owns(on string) bool {
-	return on == "" || v.leg(on).ID != "" || v.request(on).ID != ""
+	return on == "" || v.leg(on).ID != "" || v.request(on).ID != "" || v.step(on).ID != ""
 }
 
 // showRefused shows the ticket as it is now, with the refused form open and filled as it was.

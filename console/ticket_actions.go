@@ -63,10 +63,15 @@ var handling = []action{
 			if v.T.Kind == "" {
 				f = append(f, field{Name: "kind", Kind: "select", Required: true, Options: labelled(ticket.Kinds...)})
 			}
+			class := v.T.Class
+			if class == "" {
+				class = v.T.SuggestedClass
+			}
+			f = append(f, field{Name: "class", Kind: "select", Values: []string{class}, Options: v.classes.options(), Hint: "hint-class"})
 			return append(f, field{Name: "validity", Kind: "select", Required: true, Values: []string{string(ticket.Effective)}, Options: validities()},
 				field{Name: "note", Kind: "area", Max: 2000})
 		}, do: func(o *ticket.Office, tx *storage.Tx, c command) error {
-			return did(o.Accept(tx, c.ticket, ticket.Acceptance{Kind: ticket.Kind(c.in.text("kind")), Colour: ticket.Colour(c.in.text("colour")),
+			return did(o.Accept(tx, c.ticket, ticket.Acceptance{Kind: ticket.Kind(c.in.text("kind")), Colour: ticket.Colour(c.in.text("colour")), Class: c.in.text("class"),
 				Validity: ticket.Validity(c.in.text("validity")), Note: c.in.text("note")}, c.by))
 		}},
 
@@ -81,8 +86,12 @@ var handling = []action{
 		return once(v.in(ticket.Accepted) && v.centre(org.DispatchTicket))
 	}, fields: func(v *ticketView, _ subject) []field {
 		units := v.handlers()
+		host := v.T.UnitHint
+		if host == "" {
+			host = v.T.SuggestedUnit
+		}
 		f := []field{
-			{Name: "host", Kind: "select", Required: true, Options: units, Values: []string{v.T.UnitHint}},
+			{Name: "host", Kind: "select", Required: true, Options: units, Values: []string{host}, Hint: v.hostHint()},
 			{Name: "co", Kind: "units", Options: units},
 			{Name: "note", Kind: "area", Max: 2000},
 		}
@@ -230,6 +239,30 @@ var handling = []action{
 		return did(o.RequestSuspend(tx, c.on, c.in.lastMoment("until"), c.in.text("reason"), c.by))
 	}},
 
+	{code: "step", look: "quiet", offer: func(v *ticketView) []subject { return v.responds() },
+		fields: func(*ticketView, subject) []field {
+			return []field{{Name: "note", Label: "step-note", Kind: "area", Required: true, Max: 2000}}
+		}, do: func(o *ticket.Office, tx *storage.Tx, c command) error {
+			return did(o.FinishStep(tx, c.ticket, c.on, c.in.text("note"), c.by))
+		}},
+
+	{code: "emotion", look: "quiet", offer: func(v *ticketView) []subject {
+		return once(v.T.State.Open() && !v.T.Emotion && v.centre(org.AmendTicket))
+	}, fields: func(*ticketView, subject) []field {
+		return []field{{Name: "note", Label: "emotion-note", Kind: "area", Required: true, Max: 1000}}
+	}, do: func(o *ticket.Office, tx *storage.Tx, c command) error {
+		return did(o.ConfirmEmotion(tx, c.ticket, c.in.text("note"), c.by))
+	}},
+
+	{code: "class", look: "quiet", offer: func(v *ticketView) []subject {
+		return once(v.T.State.Open() && !v.in(ticket.New) && v.centre(org.AmendTicket))
+	}, fields: func(v *ticketView, _ subject) []field {
+		other := slices.DeleteFunc(v.classes.options(), func(o option) bool { return o.Value == v.T.Class })
+		return []field{{Name: "class", Kind: "select", Required: true, Options: other}}
+	}, do: func(o *ticket.Office, tx *storage.Tx, c command) error {
+		return did(o.SetClass(tx, c.ticket, c.in.text("class"), c.by))
+	}},
+
 	{code: "raise", look: "quiet", offer: func(v *ticketView) []subject {
 		return once(v.T.State.Open() && v.T.Colour != ticket.Red && v.centre(org.GradeTicket))
 	}, fields: func(v *ticketView, _ subject) []field {
@@ -329,6 +362,14 @@ var handling = []action{
 	{code: "archive", look: "quiet", offer: func(v *ticketView) []subject {
 		return once(v.in(ticket.Closed) && v.centre(org.ArchiveTicket) && !v.Now.Before(v.T.ClosedAt.AddDate(0, 0, v.office.Rules.ArchiveDays)))
 	}, do: func(o *ticket.Office, tx *storage.Tx, c command) error { return did(o.Archive(tx, c.ticket, c.by)) }},
+}
+
+// hostHint says that the unit that stands in the form was suggested.
+func (v *ticketView) hostHint() string {
+	if v.T.UnitHint == "" && v.T.SuggestedUnit != "" {
+		return "hint-suggested"
+	}
+	return ""
 }
 
 func findAction(code string) (action, bool) {

@@ -32,14 +32,18 @@ type ticketView struct {
 	Refused   *panelForm // a command that came and is not offered any more
 	Changed   bool       // the ticket changed since the page's forms were made
 	MayReveal bool
+	Why       *whyView     // why it has its colour; nil when it was never graded
+	Suggested *suggestView // what the classifier said; nil when it said nothing
+	ClassName string       // the class that a person chose, in words
 
 	Revealed                 bool // number and words are in the open on this page
 	RevealError, RevealTyped string
 
-	me     *user
-	names  names
-	office *ticket.Office
-	lang   string
+	me      *user
+	classes classNames
+	names   names
+	office  *ticket.Office
+	lang    string
 }
 
 // Names puts words to actors and units.
@@ -262,6 +266,34 @@ func (v *ticketView) beforeDue(k ticket.ClockKind) bool {
 	return slices.ContainsFunc(v.Clocks, func(c clockView) bool {
 		return c.Kind == k && (c.State == ticket.Running || c.State == ticket.Paused) && v.Now.Before(c.DueAt)
 	})
+}
+
+// step is a step of the response, by its id.
+func (v *ticketView) step(id string) ticket.Step {
+	if v.Why != nil {
+		for _, s := range v.Why.Steps {
+			if s.ID == id {
+				return s
+			}
+		}
+	}
+	return ticket.Step{}
+}
+
+// responds are the steps of the response that the reader can take.
+func (v *ticketView) responds() []subject {
+	if v.Why == nil || !v.T.State.Open() {
+		return nil
+	}
+	h := v.host()
+	if own := h != nil && h.Unit == v.me.Unit; own && !v.me.Can(org.LogContact) || !own && !v.centre(org.CommentTicket) {
+		return nil
+	}
+	var out []subject
+	for _, s := range v.Why.OpenSteps() {
+		out = append(out, subject{s.ID, s.Words})
+	}
+	return out
 }
 
 // handlers are the units that may handle the ticket: not the accused one, nor what stands below it (I6).

@@ -19,6 +19,7 @@ func (s *Server) ticketRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /tickets/live", s.may(org.ViewTicket, s.ticketListLive))
 	mux.HandleFunc("GET /tickets/new", s.may(org.OpenTicket, s.newTicketPage))
 	mux.HandleFunc("POST /tickets/new", s.may(org.OpenTicket, s.newTicket))
+	mux.HandleFunc("POST /tickets/suggest", s.may(org.OpenTicket, s.suggest))
 	mux.HandleFunc("GET /tickets/{id}", s.may(org.ViewTicket, s.ticketPage))
 	mux.HandleFunc("GET /tickets/{id}/live", s.may(org.ViewTicket, s.ticketLive))
 	mux.HandleFunc("POST /tickets/{id}/act/{action}", s.may(org.ViewTicket, s.ticketAct))
@@ -252,6 +253,10 @@ func (s *Server) newTicketFields(tx *storage.Tx, lang string, u *user) ([]field,
 		return slices.Index(staffChannels, a.Value) - slices.Index(staffChannels, b.Value)
 	})
 	n, err := readNames(tx, lang)
+	if err != nil {
+		return nil, err
+	}
+	classes, err := s.readClasses(tx)
 	return []field{
 		{Name: "channel", Kind: "select", Required: true, Options: from, Values: []string{"walkin"}},
 		{Name: "external", Max: 64, Hint: "hint-external"},
@@ -261,10 +266,12 @@ func (s *Server) newTicketFields(tx *storage.Tx, lang string, u *user) ([]field,
 		{Name: "place", Max: 200},
 		{Name: "phone", Max: 30},
 		{Name: "name", Max: 60},
+		{Name: "class", Kind: "select", Options: classes.options(), Hint: "hint-class"},
 		{Name: "unit-hint", Kind: "select", Options: n.unitOptions()},
 		{Name: "accused-unit", Kind: "select", Options: n.unitOptions(), Hint: "hint-accused"},
 		{Name: "confidential", Kind: "check", Hint: "hint-confidential"},
 		{Name: "anonymous", Kind: "check"},
+		{Name: "emotion", Kind: "check", Hint: "hint-emotion"},
 	}, err
 }
 
@@ -298,8 +305,8 @@ func (s *Server) newTicket(w http.ResponseWriter, r *http.Request, u *user) {
 			return &ticket.Refusal{Code: "channel", Message: "请选择来源渠道"}
 		}
 		intake := ticket.Intake{Channel: channel, ExternalID: in.text("external"), Kind: ticket.Kind(in.text("kind")), Title: in.text("title"),
-			Body: in.text("body"), Place: in.text("place"), UnitHint: in.text("unit-hint"), AccusedUnit: in.text("accused-unit"),
-			Confidential: in.on("confidential"), Anonymous: in.on("anonymous"), Raw: []byte(in.text("title") + "\n" + in.text("body")), By: ticket.Staff(u.Staff)}
+			Body: in.text("body"), Place: in.text("place"), UnitHint: in.text("unit-hint"), AccusedUnit: in.text("accused-unit"), Class: in.text("class"),
+			Emotion: in.on("emotion"), Confidential: in.on("confidential"), Anonymous: in.on("anonymous"), Raw: []byte(in.text("title") + "\n" + in.text("body")), By: ticket.Staff(u.Staff)}
 		if intake.Title == "" || intake.Body == "" || intake.Kind == "" {
 			return &ticket.Refusal{Code: "empty", Message: "请填写诉求类型、标题和内容"}
 		}

@@ -299,7 +299,7 @@ func (o *Office) doAlert(tx *storage.Tx, id string, by Actor, now time.Time, com
 
 // AckAlert notes that somebody has seen an alert and deals with it; the first one wins.
 func (o *Office) AckAlert(tx *storage.Tx, id string, by Actor) (Alert, error) {
-	return o.doAlert(tx, id, by, o.now(), func(d *dossier, a *Alert) error {
+	a, err := o.doAlert(tx, id, by, o.now(), func(d *dossier, a *Alert) error {
 		if !by.officer() || !by.may(org.AckAlert) {
 			return noRole()
 		}
@@ -309,6 +309,10 @@ func (o *Office) AckAlert(tx *storage.Tx, id string, by Actor) (Alert, error) {
 		a.State, a.AckedBy, a.AckedAt = AlertAcked, by.String(), d.now
 		return d.emit("alert.acked", nil)
 	})
+	if err == nil && a.Rule == AlertRed && a.TicketID != "" && (by.Role == org.Leader || by.Role == org.Supervisor) {
+		err = o.StepTaken(tx, a.TicketID, StepTell, by)
+	}
+	return a, err
 }
 
 // DisposeAlert notes what was done about an acknowledged alert; a false alarm (误报) is remembered as such.

@@ -144,7 +144,7 @@ func TestCallbackOfATicketIsPartOfItsStream(t *testing.T) {
 			}
 			return err
 		})
-		if len(types) != 4 || types[3] != "callback.finished" {
+		if len(types) != 6 || types[5] != "callback.finished" {
 			h.t.Errorf("%v", types)
 		}
 		h.must(func(tx *storage.Tx) (Ticket, error) {

@@ -58,7 +58,18 @@ func (o *Office) Dispatch(tx *storage.Tx, id string, p Dispatching, by Actor) (T
 			t.RespondedAt = d.now
 		}
 		d.move(Dispatched)
-		return d.emit("ticket.dispatched", map[string]any{"host": p.Host, "co": p.Co, "designated": p.Designated, "note": note})
+		if two, err := d.branches(units); err != nil {
+			return err
+		} else if two {
+			if _, err := d.did(StepBranches); err != nil {
+				return err
+			}
+		}
+		info := map[string]any{"host": p.Host, "co": p.Co, "designated": p.Designated, "note": note}
+		if t.SuggestedUnit != "" {
+			info["suggested"], info["taken"] = t.SuggestedUnit, p.Host == t.SuggestedUnit
+		}
+		return d.emit("ticket.dispatched", info)
 	})
 }
 
@@ -202,6 +213,9 @@ func (o *Office) ReportProgress(tx *storage.Tx, legID, text string, by Actor) (T
 		l.ReportedAt = d.now
 		if l.Role == Host {
 			d.stop(ClockReport, nil)
+			if _, err := d.did(StepScheme); err != nil {
+				return err
+			}
 			if span := d.rules.ReportAgain[d.ticket.Colour]; !span.IsZero() {
 				d.startSpan(ClockReport, l, span)
 			}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -31,6 +32,9 @@ type dossier struct {
 	ratings   []*Rating
 	callbacks []*Callback
 	tries     []*Try
+	grades    []*Grade   // new ones only, unless whole read them all
+	steps     []*Step    // when withSteps read them
+	sorted    []*Sorting // new ones only, unless whole read them all
 	alert     *Alert
 
 	loaded  fields // as in the database
@@ -38,8 +42,9 @@ type dossier struct {
 	pending []audit.Entry
 	texts   []textRow
 	notices []Notice
-	texted  []string // replies to be sent as texts
-	quiet   bool     // the change is the program's own: Revision stays
+	texted  []string                     // replies to be sent as texts
+	later   []func(tx *storage.Tx) error // done in the same transaction once the rows are saved
+	quiet   bool                         // the change is the program's own: Revision stays
 }
 
 // fields are the JSON members of every part: kind of part → id → member → value.
@@ -87,12 +92,20 @@ func (d *dossier) parts() []part {
 	for _, p := range d.tries {
 		out = append(out, p)
 	}
-	return out
+	for _, p := range d.grades {
+		out = append(out, p)
+	}
+	for _, p := range d.sorted {
+		out = append(out, p)
+	}
+	return append(out, d.stepParts()...)
 }
 
-func (d *dossier) snapshot() (fields, error) {
+func (d *dossier) snapshot() (fields, error) { return snapshot(d.parts()) }
+
+func snapshot(parts []part) (fields, error) {
 	f := fields{}
-	for _, p := range d.parts() {
+	for _, p := range parts {
 		b, err := json.Marshal(p)
 		if err != nil {
 			return nil, fmt.Errorf("encode %s %s: %w", p.kind(), p.key(), err)
@@ -107,6 +120,13 @@ func (d *dossier) snapshot() (fields, error) {
 		f[p.kind()][p.key()] = members
 	}
 	return f, nil
+}
+
+// plus is f with the kinds of more, which f does not have.
+func (f fields) plus(more fields) fields {
+	out := maps.Clone(f)
+	maps.Copy(out, more)
+	return out
 }
 
 var null = json.RawMessage("null")
@@ -163,6 +183,11 @@ func (f fields) apply(set fields) {
 // emit notes what just happened, with all that changed since the last emit, as one event.
 func (d *dossier) emit(typ string, info any) error {
 	if t := d.ticket; t != nil {
+		if t.StepsOpen > 0 && !t.State.Open() {
+			if err := d.dropSteps(); err != nil {
+				return err
+			}
+		}
 		t.ChangedAt = d.now
 		t.Due = time.Time{}
 		for _, c := range d.clocks {
@@ -235,7 +260,12 @@ func (d *dossier) save(tx *storage.Tx) error {
 			return fmt.Errorf("text the reply: %w", err)
 		}
 	}
-	d.loaded, d.pending, d.texts, d.texted, d.fresh = d.seen, nil, nil, nil, false
+	for _, do := range d.later {
+		if err := do(tx); err != nil {
+			return err
+		}
+	}
+	d.loaded, d.pending, d.texts, d.texted, d.later, d.fresh = d.seen, nil, nil, nil, nil, false
 	if notify := d.o.Notify; notify != nil {
 		for _, n := range d.notices {
 			tx.After(func() { notify(n) })
@@ -302,6 +332,19 @@ func (o *Office) load(tx *storage.Tx, id string, by Actor, now time.Time, lock b
 		return nil, fmt.Errorf("ticket %s: %w", id, err)
 	}
 	return d, d.ready()
+}
+
+// whole reads what load leaves to the commands that need it.
+func (d *dossier) whole() error {
+	if d.ticket == nil {
+		return nil
+	}
+	byTicket := ` WHERE ticket_id = $1 ORDER BY id`
+	err := errors.Join(list(d.tx, &d.grades, byTicket, d.ticket.ID), list(d.tx, &d.steps, byTicket, d.ticket.ID), list(d.tx, &d.sorted, byTicket, d.ticket.ID))
+	if err != nil {
+		return fmt.Errorf("ticket %s: %w", d.ticket.ID, err)
+	}
+	return d.ready()
 }
 
 func (d *dossier) ready() (err error) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"lianxin/org"
 	"lianxin/storage"
 	"lianxin/workday"
 )
@@ -29,8 +30,9 @@ type Notice struct {
 	Kind      string // ClockKind, NoticeAlert or NoticeCallback
 	Colour    Colour
 	Unit      string
-	Handler   string // actor who works on it, when known
-	Text      string // zh-CN, without personal data
+	Handler   string   // actor who works on it, when known
+	For       org.Role // of the centre, when it is for one role only
+	Text      string   // zh-CN, without personal data
 	PlannedAt time.Time
 	RaisedAt  time.Time
 	ShowAt    time.Time // 红 and 橙 at once, the others in working hours (norms §7, 2)
@@ -45,7 +47,7 @@ func (n *Notice) columns() []column {
 	return []column{
 		{"id", &n.ID}, {"ticket_id", &n.TicketID}, {"subject", &n.Subject}, {"point", &n.Point}, {"kind", &n.Kind}, {"colour", &n.Colour},
 		{"unit", &n.Unit}, {"handler", &n.Handler}, {"text", &n.Text}, {"planned_at", stamp{&n.PlannedAt}}, {"raised_at", stamp{&n.RaisedAt}},
-		{"show_at", stamp{&n.ShowAt}}, {"read_by", &n.ReadBy}, {"read_at", stamp{&n.ReadAt}},
+		{"show_at", stamp{&n.ShowAt}}, {"read_by", &n.ReadBy}, {"read_at", stamp{&n.ReadAt}}, {"role", &n.For},
 	}
 }
 

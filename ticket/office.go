@@ -9,6 +9,8 @@ import (
 	"lianxin/contact"
 	"lianxin/org"
 	"lianxin/storage"
+	"lianxin/ticket/classify"
+	"lianxin/ticket/grade"
 	"lianxin/workday"
 )
 
@@ -25,6 +27,16 @@ type Office struct {
 	// *Refusal when there is no number that can be texted. nil: replies by text are sent by hand.
 	SendText func(tx *storage.Tx, t Ticket, reply string) error
 
+	// Grader gives tickets their colour when they come in, are accepted, and when new facts are there; nil leaves colours to
+	// people. Known adds what other rooms know of a matter or its citizen (watch flags, watch periods, verified threats);
+	// Contacts counts contacts of a citizen in [from, to) that no ticket stands for, such as calls. Both may be nil.
+	Grader   *grade.Grader
+	Known    func(tx *storage.Tx, t Ticket, h *grade.History) error
+	Contacts func(tx *storage.Tx, contactID string, from, to time.Time) (int, error)
+
+	// Classifier suggests class and unit when a ticket comes in; nil suggests nothing.
+	Classifier *classify.Classifier
+
 	// Notify is called, after the commit, with each notice that a clock raised.
 	Notify func(Notice)
 	// Changed is called, after the commit, with each ticket that changed.
@@ -39,7 +51,11 @@ func NewOffice(book *contact.Book) (*Office, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ticket office: %w", err)
 	}
-	o := &Office{Book: book, Calendar: c, Hours: workday.DefaultHours(), Rules: DefaultRules()}
+	sorter, err := classify.Standard()
+	if err != nil {
+		return nil, fmt.Errorf("ticket office: %w", err)
+	}
+	o := &Office{Book: book, Calendar: c, Hours: workday.DefaultHours(), Rules: DefaultRules(), Grader: &grade.Grader{}, Classifier: sorter}
 	return o, o.Check()
 }
 

@@ -37,6 +37,8 @@ type Intake struct {
 	RepeatEvidence string // why it is the same (I21)
 	Raw            []byte // exactly what arrived; sealed and never changed
 	ExternalDue    time.Time
+	Emotion        bool      // the officer who took it confirms that the citizen was beside themselves
+	Class          string    // code of a Class, when a person chose one
 	At             time.Time // when it reached us; now when zero
 	By             Actor
 }
@@ -96,7 +98,7 @@ func (o *Office) Open(tx *storage.Tx, in Intake) (Ticket, error) {
 		ID: newID(), Number: number, State: New, Channel: in.Channel, ExternalID: in.ExternalID, Kind: in.Kind, OriginalKind: in.Kind,
 		Colour: in.Colour, ContactID: in.ContactID, CallID: in.CallID, RecordID: in.RecordID, IncidentNo: in.IncidentNo, AccusedUnit: in.AccusedUnit,
 		AccusedStaff: in.AccusedStaff, UnitHint: in.UnitHint, Confidential: in.Confidential || ch.Restricted, Anonymous: in.Anonymous,
-		Proactive: in.Proactive, Restricted: ch.Restricted, RuleVersion: ruleID, OpenedBy: in.By.String(), ReceivedAt: ms(in.At), OpenedAt: now,
+		Proactive: in.Proactive, Restricted: ch.Restricted, Emotion: in.Emotion, RuleVersion: ruleID, OpenedBy: in.By.String(), ReceivedAt: ms(in.At), OpenedAt: now,
 		ChangedAt: now, version: 1,
 	}
 	if t.ReceivedAt.IsZero() || t.ReceivedAt.After(now) {
@@ -114,6 +116,11 @@ func (o *Office) Open(tx *storage.Tx, in Intake) (Ticket, error) {
 		}
 		info["repeat_of"], info["evidence"] = in.RepeatOf, evidence
 	}
+	if class, err := d.class(in.Class); err != nil {
+		return Ticket{}, err
+	} else if class != nil {
+		info["class"] = in.Class
+	}
 	d.move(New)
 	d.start(ClockAccept, nil)
 	if !in.ExternalDue.IsZero() {
@@ -124,10 +131,20 @@ func (o *Office) Open(tx *storage.Tx, in Intake) (Ticket, error) {
 		raw = o.seal(in, now)
 		info["raw"] = map[string]string{"id": raw.id, "sum": raw.sum}
 	}
-	if err := d.emit("ticket.opened", info); err != nil {
-		return Ticket{}, err
+	err = d.emit("ticket.opened", info)
+	if err == nil {
+		err = d.sort()
 	}
-	if err := d.save(tx); err != nil {
+	if err == nil {
+		err = d.grade(GradedOpened)
+	}
+	if err == nil {
+		err = d.save(tx)
+	}
+	if err == nil {
+		err = o.CameAgain(tx, t.ContactID, t.ID)
+	}
+	if err != nil {
 		return Ticket{}, fmt.Errorf("open a ticket: %w", err)
 	}
 	if raw != nil {
@@ -316,7 +333,13 @@ func (o *Office) Amend(tx *storage.Tx, id string, a Amendment, by Actor) (Ticket
 		if strings.TrimSpace(a.Place) != "" {
 			t.PlaceRef, t.Place = d.write("place", a.Place)
 		}
-		return d.emit("ticket.amended", nil)
+		if err := d.emit("ticket.amended", nil); err != nil {
+			return err
+		}
+		if err := d.sort(); err != nil {
+			return err
+		}
+		return d.grade(GradedAmended)
 	})
 }
 
@@ -330,7 +353,10 @@ func (o *Office) LinkRepeat(tx *storage.Tx, id, of, evidence string, by Actor) (
 		if err != nil {
 			return err
 		}
-		return d.emit("ticket.repeat_linked", map[string]any{"repeat_of": of, "evidence": ref})
+		if err := d.emit("ticket.repeat_linked", map[string]any{"repeat_of": of, "evidence": ref}); err != nil {
+			return err
+		}
+		return d.grade(GradedRepeat)
 	})
 }
 

@@ -239,7 +239,10 @@ func (d *dossier) rework() error {
 		t.Hold = HoldRework
 		d.move(Rework)
 		d.start(ClockHold, nil)
-		return d.emit("ticket.held", map[string]any{"round": t.Round})
+		if err := d.emit("ticket.held", map[string]any{"round": t.Round}); err != nil {
+			return err
+		}
+		return d.grade(GradedRating)
 	}
 	return d.again("ticket.reworked", map[string]any{"round": t.Round})
 }
@@ -250,7 +253,10 @@ func (d *dossier) again(typ string, info map[string]any) error {
 	d.move(Accepted)
 	d.start(ClockDispatch, nil)
 	d.start(ClockHandle, nil)
-	return d.emit(typ, info)
+	if err := d.emit(typ, info); err != nil {
+		return err
+	}
+	return d.grade(GradedRating)
 }
 
 // partToRework separates a merged ticket whose citizen is not satisfied and begins its own first round: an unsolved

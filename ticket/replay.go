@@ -45,6 +45,9 @@ type Projection struct {
 	Ratings   []Rating
 	Callbacks []Callback
 	Tries     []Try
+	Grades    []Grade
+	Steps     []Step
+	Sorted    []Sorting
 	Alert     *Alert
 
 	raw    map[string]string // id → sum of the originals
@@ -95,7 +98,8 @@ func (p *Projection) decode() error {
 	var alerts []Alert
 	err := errors.Join(decode(p.fields, "ticket", &tickets), decode(p.fields, "leg", &p.Legs), decode(p.fields, "clock", &p.Clocks),
 		decode(p.fields, "request", &p.Requests), decode(p.fields, "rating", &p.Ratings), decode(p.fields, "callback", &p.Callbacks),
-		decode(p.fields, "try", &p.Tries), decode(p.fields, "alert", &alerts))
+		decode(p.fields, "try", &p.Tries), decode(p.fields, "grade", &p.Grades), decode(p.fields, "step", &p.Steps), decode(p.fields, "suggestion", &p.Sorted),
+		decode(p.fields, "alert", &alerts))
 	if len(tickets) == 1 {
 		p.Ticket = &tickets[0]
 	}
@@ -196,6 +200,9 @@ func VerifyProjection(ctx context.Context, db *storage.DB) ([]Drift, error) {
 func verify(tx *storage.Tx, d *dossier) ([]Drift, error) {
 	var out []Drift
 	drift := func(format string, args ...any) { out = append(out, Drift{d.stream, fmt.Sprintf(format, args...)}) }
+	if err := d.whole(); err != nil {
+		return nil, err
+	}
 	events, err := audit.Stream(tx, d.stream)
 	if err != nil {
 		return nil, err

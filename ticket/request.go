@@ -434,20 +434,9 @@ func (o *Office) Raise(tx *storage.Tx, id string, to Colour, reason string, by A
 			return refuse("reason", "请填写理由")
 		}
 		from := t.Colour
-		t.Colour = to
-		for _, c := range d.clocks {
-			span := d.rules.span(c.Kind, to, t.Kind)
-			if c.State != Running || c.BaseSpan == "" || span.IsZero() || c.Extra > 0 || !c.BaseAt.Equal(c.StartedAt) {
-				continue
-			}
-			if due := ms(d.reckoner().Deadline(c.StartedAt, span)); due.Before(c.DueAt) {
-				c.Span, c.BaseSpan, c.DueAt, c.CalendarVersion = span.String(), span.String(), due, d.reckoner().Version()
-				c.Total = d.length(c, c.StartedAt, due)
-				d.plan(c)
-			}
-		}
-		if h := d.host(); h != nil && t.State == Handling && h.ReportedAt.IsZero() && len(d.live(ClockReport, nil)) == 0 {
-			d.start(ClockReport, h)
+		d.rise(to)
+		if err := d.respond(); err != nil {
+			return err
 		}
 		ref, _ := d.write("reason", reason)
 		return d.emit("ticket.raised", map[string]any{"from": from, "to": to, "reason": ref})

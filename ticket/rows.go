@@ -192,6 +192,9 @@ func (t *Ticket) columns() []column {
 		{"rule_version", &t.RuleVersion}, {"opened_by", &t.OpenedBy}, {"received_at", stamp{&t.ReceivedAt}}, {"opened_at", stamp{&t.OpenedAt}},
 		{"accepted_at", stamp{&t.AcceptedAt}}, {"responded_at", stamp{&t.RespondedAt}}, {"replied_at", stamp{&t.RepliedAt}}, {"closed_at", stamp{&t.ClosedAt}},
 		{"archived_at", stamp{&t.ArchivedAt}}, {"changed_at", stamp{&t.ChangedAt}}, {"due_at", stamp{&t.Due}},
+		{"emotion", &t.Emotion}, {"grade_id", &t.GradeID}, {"grade_colour", &t.GradeColour}, {"grade_event", &t.GradeEvent}, {"grade_person", &t.GradePerson},
+		{"grade_factors", &t.GradeFactors}, {"steps_open", &t.StepsOpen}, {"domain", &t.Domain}, {"class", &t.Class}, {"suggestion_id", &t.SuggestionID},
+		{"suggested_class", &t.SuggestedClass}, {"suggested_unit", &t.SuggestedUnit}, {"told_half_at", stamp{&t.ToldHalfAt}},
 	}
 }
 

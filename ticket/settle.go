@@ -3,6 +3,7 @@ package ticket
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -15,6 +16,7 @@ type Acceptance struct {
 	Kind     Kind     // when the ticket has none yet
 	Colour   Colour   // empty leaves it; a colour lower than the ticket's is refused (I8: RequestLower)
 	Validity Validity // 有效 when empty
+	Class    string   // code of a Class; empty takes the suggestion on
 	Note     string
 }
 
@@ -46,7 +48,12 @@ func (o *Office) Accept(tx *storage.Tx, id string, a Acceptance, by Actor) (Tick
 			if a.Colour.Rank() < t.Colour.Rank() {
 				return refuse("colour_falls", "降低颜色等级须说明理由并由第二人审核")
 			}
-			t.Colour = a.Colour
+			if t.Colour != a.Colour {
+				t.Colour = a.Colour
+				if err := d.respond(); err != nil {
+					return err
+				}
+			}
 		}
 		if t.Validity = a.Validity; a.Validity == "" {
 			t.Validity = Effective
@@ -59,7 +66,16 @@ func (o *Office) Accept(tx *storage.Tx, id string, a Acceptance, by Actor) (Tick
 		d.start(ClockDispatch, nil)
 		d.start(ClockHandle, nil)
 		note, _ := d.write("note", a.Note)
-		return d.emit("ticket.accepted", map[string]any{"colour": t.Colour, "kind": t.Kind, "note": note})
+		info := map[string]any{"colour": t.Colour, "kind": t.Kind, "note": note}
+		class, err := d.class(cmpOr(a.Class, cmpOr(t.Class, t.SuggestedClass)))
+		if err != nil {
+			return err
+		}
+		maps.Copy(info, class)
+		if err := d.emit("ticket.accepted", info); err != nil {
+			return err
+		}
+		return d.grade(GradedAccepted)
 	})
 }
 
@@ -268,7 +284,7 @@ func (d *dossier) forCitizen(act org.Action) error {
 // Merge links a request that is still 待受理 to another ticket of the same matter (并入). Nothing is deleted: it keeps its
 // own citizen, gets the other's reply as its own, may be rated (I14), and Unmerge undoes it. 红 is not merged into less (I8).
 func (o *Office) Merge(tx *storage.Tx, id, into, ground string, by Actor) (Ticket, error) {
-	return o.do(tx, id, by, func(d *dossier) error {
+	t, err := o.do(tx, id, by, func(d *dossier) error {
 		t := d.ticket
 		if err := d.in("并入", New); err != nil {
 			return err
@@ -304,6 +320,10 @@ func (o *Office) Merge(tx *storage.Tx, id, into, ground string, by Actor) (Ticke
 		ref, _ := d.write("ground", ground)
 		return d.emit("ticket.merged", map[string]any{"into": into, "number": target.Number, "ground": ref})
 	})
+	if err == nil && o.Grader != nil {
+		_, err = o.Regrade(tx, into, GradedMerged, System)
+	}
+	return t, err
 }
 
 // Unmerge gives a merged ticket its own life again: it is 待受理 as before.

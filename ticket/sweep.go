@@ -11,8 +11,8 @@ import (
 )
 
 // Sweep does what is due by now on all tickets: announces each point of each clock once, ends suspensions at their
-// approved end, opens ratings that nobody opened, archives, announces overdue call-backs, and raises alerts again that
-// nobody acknowledged. What was missed while the program was down is made up for at the next sweep, and several programs
+// approved end, opens ratings that nobody opened, archives, announces overdue call-backs and steps of responses, raises
+// alerts again that nobody acknowledged, and grades anew whose citizen came again. What was missed while the program was down is made up for at the next sweep, and several programs
 // may sweep the same database: every step is taken in a transaction that checks it anew. It returns the notices it raised
 // and the errors it met; one ticket's error does not stop the others.
 func (o *Office) Sweep(ctx context.Context, db *storage.DB, now time.Time) ([]Notice, error) {
@@ -24,6 +24,8 @@ func (o *Office) Sweep(ctx context.Context, db *storage.DB, now time.Time) ([]No
 	s.each("archive", `SELECT id FROM ticket WHERE state = 'CLOSED' AND closed_at <= $1 AND id > $2 ORDER BY id LIMIT 200`, []any{storage.At(s.now.AddDate(0, 0, -1))}, s.archive)
 	s.each("call-backs", `SELECT id FROM ticket_callback WHERE state = 'open' AND warned = FALSE AND due_at < $1 AND id > $2 ORDER BY id LIMIT 200`, []any{at}, s.callback)
 	s.each("alerts", `SELECT id FROM ticket_alert WHERE state = 'RAISED' AND ack_due_at < $1 AND id > $2 ORDER BY id LIMIT 200`, []any{at}, s.alert)
+	s.each("steps", `SELECT DISTINCT ticket_id FROM ticket_step WHERE state = 'open' AND warned = FALSE AND due_at < $1 AND ticket_id > $2 ORDER BY ticket_id LIMIT 200`, []any{at}, s.step)
+	s.each("gradings", `SELECT ticket_id FROM ticket_regrade WHERE ticket_id > $1 ORDER BY ticket_id LIMIT 200`, nil, s.regrade)
 	return s.notices, errors.Join(s.errs...)
 }
 
@@ -89,6 +91,11 @@ func (s *sweep) clocks(tx *storage.Tx, id string) (raised []Notice, err error) {
 				c.schedule()
 				if err := d.emit("clock."+string(p.point), map[string]any{"clock": c.ID, "kind": c.Kind, "planned": p.at, "due": c.DueAt}); err != nil {
 					return err
+				}
+				if late := c.Kind == ClockHandle && (p.point == PointDue || p.point == PointRed); late {
+					if err := d.grade(GradedOverdue); err != nil {
+						return err
+					}
 				}
 			}
 		}

@@ -206,6 +206,20 @@ type Ticket struct {
 	MergedInto string `json:"merged_into,omitzero"`
 	RepeatOf   string `json:"repeat_of,omitzero"`
 
+	Emotion      bool   `json:"emotion,omitzero"` // an operator confirmed that the caller was beside themselves
+	GradeID      string `json:"grade,omitzero"`   // the last Grade, with its colour, its scores and its factors in short
+	GradeColour  Colour `json:"grade_colour,omitzero"`
+	GradeEvent   int    `json:"grade_event,omitzero"`
+	GradePerson  int    `json:"grade_person,omitzero"`
+	GradeFactors string `json:"grade_factors,omitzero"`
+	StepsOpen    int    `json:"steps_open,omitzero"` // of the response plan
+
+	Domain         string `json:"domain,omitzero"` // code of the first level of Class
+	Class          string `json:"class,omitzero"`  // code of a Class, as a person decided it
+	SuggestionID   string `json:"suggestion,omitzero"`
+	SuggestedClass string `json:"suggested_class,omitzero"`
+	SuggestedUnit  string `json:"suggested_unit,omitzero"`
+
 	Returns     int    `json:"returns,omitzero"` // granted, of 主办 legs
 	Extensions  int    `json:"extensions,omitzero"`
 	Suspensions int    `json:"suspensions,omitzero"`
@@ -220,7 +234,8 @@ type Ticket struct {
 	ClosedAt    time.Time `json:"closed_at,omitzero"`    // end of life other than archiving
 	ArchivedAt  time.Time `json:"archived_at,omitzero"`
 	ChangedAt   time.Time `json:"changed_at"`
-	Due         time.Time `json:"due,omitzero"` // the earliest due of its running clocks
+	Due         time.Time `json:"due,omitzero"`          // the earliest due of its running clocks
+	ToldHalfAt  time.Time `json:"told_half_at,omitzero"` // when the citizen was told that it is still being handled (LOOP-13)
 
 	Existing bool  `json:"-"` // set by Open when the ticket was there already
 	version  int64 // counts every change

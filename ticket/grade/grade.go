@@ -87,6 +87,8 @@ type Factor struct {
 type Plan struct {
 	Name  string   // 重点类, 关注类, 一般类, 隐患类
 	Steps []string // for staff, in order: the colour's own, then what single factors ask for
+
+	Follow []PlanStep // those of the colour that are followed until they are done
 }
 
 // Verdict is a colour that explains itself.

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
+
+	"lianxin/workday"
 )
 
 //go:embed rules.yaml lexicon.yaml
@@ -61,8 +63,16 @@ type Step struct {
 
 // ColourPlan is the response of a colour.
 type ColourPlan struct {
-	Name  string   `yaml:"name"`
-	Steps []string `yaml:"steps"`
+	Name  string     `yaml:"name"`
+	Steps []PlanStep `yaml:"steps"`
+}
+
+// PlanStep is one step of a colour's response. One with a code is followed until it is done; the others are advice.
+type PlanStep struct {
+	Do     string       `yaml:"do"`     // for staff (zh-CN)
+	Code   string       `yaml:"code"`   // the program's name for it, such as "tell"
+	Within workday.Span `yaml:"within"` // from the moment the colour was given; none: as long as the ticket is open
+	Again  workday.Span `yaml:"again"`  // once done it is due again after this, while the ticket is open
 }
 
 // Codes of factors that the program gives points for by name; a rule set without one of them is refused.
@@ -195,6 +205,13 @@ func (r *Rules) check() error {
 		}
 		if p := r.Plans[c]; p.Name == "" || len(p.Steps) == 0 {
 			fail("colour %s has no plan", c)
+		}
+		codes := map[string]bool{}
+		for i, st := range r.Plans[c].Steps {
+			if st.Do == "" || st.Code != "" && codes[st.Code] || st.Code == "" && !(st.Within.IsZero() && st.Again.IsZero()) {
+				fail("colour %s: step %d of the plan", c, i+1)
+			}
+			codes[st.Code] = true
 		}
 		for _, l := range r.Colours[c] {
 			if l.Event <= 0 && l.Person <= 0 {

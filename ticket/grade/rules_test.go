@@ -69,7 +69,7 @@ func TestUnsoundRulesAreRefusedWithTheReason(t *testing.T) {
 		{"points: -20", "points: 20", "sign"},
 		{"橙: [{event: 45}", "紫: [{event: 45}", "橙"},
 		{"{event: 15}", "{event: 0}", "everybody"},
-		{"{name: 隐患类", "{name: \"\"", "no plan"},
+		{"name: 隐患类", "name: \"\"", "no plan"},
 		{"unless: [danger", "unless: [danegr", "danegr"},
 		{"cap: 100", "cap: 100\nunknown: 1", "unknown"},
 		{"<banner>\n", "<banners>\n", "no set"},

@@ -154,7 +154,13 @@ func (f *scoring) verdict() Verdict {
 
 func (f *scoring) plan(v *Verdict) Plan {
 	p := f.rules.Plans[v.Colour]
-	plan := Plan{Name: p.Name, Steps: slices.Clone(p.Steps)}
+	plan := Plan{Name: p.Name}
+	for _, st := range p.Steps {
+		plan.Steps = append(plan.Steps, st.Do)
+		if st.Code != "" {
+			plan.Follow = append(plan.Follow, st)
+		}
+	}
 	add := func(steps []string) {
 		for _, s := range steps {
 			if !slices.Contains(plan.Steps, s) {
