@@ -11,6 +11,7 @@ want=(
 	"chromium:chromium"
 	"sox:sox"
 	"espeak-ng:espeak-ng"
+	"/usr/sbin/mariadbd:mariadb-server"
 	"bearerbox:kannel"
 	"/usr/lib/kannel/test/fakesmsc:kannel-extras"
 	"tshark:tshark"

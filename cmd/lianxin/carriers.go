@@ -24,6 +24,7 @@ import (
 // carrierSettings are the accounts with carriers. They hold secrets, so they stand in the configuration file only, under
 // the key "carriers".
 type carrierSettings struct {
+	Rates  map[string]float64 `yaml:"rates"` // segments a second to single carriers, in place of --sms-rate
 	Kannel struct {
 		URL      string `yaml:"url"` // of sendsms
 		Username string `yaml:"username"`

@@ -109,9 +109,15 @@ func (c *centre) wireRooms(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.outbox = &sms.Outbox{DB: c.db, Vault: vault, Signature: c.cfg.Signature, Window: window, Limits: sms.Limits{PerSecond: c.cfg.SMSRate}, Failover: len(c.cfg.Carriers) > 1, Log: c.log}
+	c.outbox = &sms.Outbox{DB: c.db, Vault: vault, Signature: c.cfg.Signature, Window: window, Limits: sms.Limits{PerSecond: c.cfg.SMSRate, Rates: c.cfg.CarrierSettings.Rates, Total: c.cfg.SMSTotal}, Failover: len(c.cfg.Carriers) > 1, Log: c.log}
+	if !c.cfg.Holidays {
+		c.outbox.Quiet = sms.Holidays(c.office.Calendar)
+	}
 	c.inbox = &sms.Inbox{DB: c.db, Vault: vault, Log: c.log}
 	c.survey = &survey.Survey{DB: c.db, Book: c.book, Office: c.office, Outbox: c.outbox, Inbox: c.inbox, Log: c.log}
+	if err := c.configureSurvey(); err != nil {
+		return err
+	}
 	c.inbox.Handle = func(tx *storage.Tx, in sms.Inbound) error {
 		tx.After(func() { c.hub.Publish(console.EventSurvey) })
 		return c.survey.Reply(tx, in)
@@ -132,7 +138,7 @@ func (c *centre) wireRooms(ctx context.Context) error {
 
 	c.schedule = schedule.New(c.db, workday.Zone, c.log)
 	// Silence looks like contentment: replies, receipts and the carriers' ways are watched against their own past.
-	return errors.Join(c.schedule.Add(c.survey.Job(c.cfg.SurveyAt)), c.schedule.Add(c.survey.WatchJob("*/10 * * * *")))
+	return errors.Join(c.addViews(c.schedule), c.schedule.Add(c.survey.Job(c.cfg.SurveyAt)), c.schedule.Add(c.survey.WatchJob("*/10 * * * *")))
 }
 
 // textReply queues a ticket's reply as a text to its citizen, once for each round.

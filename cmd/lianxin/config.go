@@ -53,7 +53,11 @@ type Config struct {
 	SurveyAt  string   `name:"survey-at" help:"When yesterday's users are asked: five cron fields, Asia/Shanghai." default:"30 9 * * *" env:"LIANXIN_SURVEY_AT"`
 	Window    string   `name:"sms-window" help:"When texts may be sent, Asia/Shanghai." default:"09:00-20:00" env:"LIANXIN_SMS_WINDOW"`
 	Carriers  []string `name:"sms-carrier" help:"Carriers of texts in order of preference: sim (the simulated handset), twilio, kannel, cmpp, aliyun, tencent. What the first surely did not take goes to the next. Accounts stand in the configuration file." enum:"sim,twilio,kannel,cmpp,aliyun,tencent" default:"sim" env:"LIANXIN_SMS_CARRIER"`
-	SMSRate   float64  `name:"sms-rate" help:"Texts a second at most." default:"20" env:"LIANXIN_SMS_RATE"`
+	SMSRate   float64  `name:"sms-rate" help:"Segments a second to each carrier at most; single carriers by carriers.rates in the configuration file." default:"20" env:"LIANXIN_SMS_RATE"`
+	SMSTotal  float64  `name:"sms-total-rate" help:"Segments a second to all carriers together; 0 is no limit." default:"0" env:"LIANXIN_SMS_TOTAL_RATE"`
+	Holidays  bool     `name:"sms-holidays" help:"Bulk texts also go out on public holidays; with --no-sms-holidays they wait for the end of the holiday." default:"true" negatable:"" env:"LIANXIN_SMS_HOLIDAYS"`
+	Classes   string   `name:"survey-config" help:"File of what the survey asks, whom, and what counts (YAML), in place of the shipped one; lianxin survey config prints that." env:"LIANXIN_SURVEY_CONFIG" type:"existingfile"`
+	Lexicon   string   `name:"lexicon" help:"Folder of word lists (*.txt) that extend the reader of replies." env:"LIANXIN_LEXICON" type:"existingdir"`
 	Signature string   `name:"sms-signature" help:"Signature put before every text." default:"本溪公安" env:"LIANXIN_SMS_SIGNATURE"`
 
 	TwilioURL     string `name:"twilio-url" help:"Base URL of the Twilio-compatible service." default:"https://api.twilio.com" env:"LIANXIN_TWILIO_URL"`
@@ -69,6 +73,7 @@ type Config struct {
 
 	Secrets         `kong:"-"`
 	CarrierSettings carrierSettings `kong:"-" yaml:"carriers"`
+	Views           []viewSettings  `kong:"-" yaml:"record-views"`
 }
 
 // Secrets come from the environment or from the configuration file, never from a flag. Each variable may also be given

@@ -94,6 +94,9 @@ func (m *Main) Run(ctx context.Context, args []string) (status int) {
 		cli.Config.CarrierSettings, err = readCarriers(cli.File)
 	}
 	if err == nil {
+		cli.Config.Views, err = readViews(cli.File)
+	}
+	if err == nil {
 		err = cli.Config.check()
 	}
 	if err != nil {

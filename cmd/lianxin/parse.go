@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"lianxin/survey/reply"
 )
 
 type surveyParseCmd struct{}
@@ -23,7 +21,11 @@ type parsed struct {
 
 // Run reads lines of text, or JSON objects with the field "text", and writes one JSON object a line, in order. A line
 // that begins with '{' and is no such object is taken as text: a resident may well type a brace.
-func (surveyParseCmd) Run(m *Main) error {
+func (surveyParseCmd) Run(m *Main, cfg *Config) error {
+	lexicon, err := openLexicon(cfg.Lexicon)
+	if err != nil {
+		return err
+	}
 	in := bufio.NewReaderSize(m.In, 1<<16)
 	out := bufio.NewWriter(m.Out)
 	enc := json.NewEncoder(out)
@@ -32,7 +34,7 @@ func (surveyParseCmd) Run(m *Main) error {
 		line, err := in.ReadBytes('\n')
 		if len(line) > 0 {
 			text := textOf(bytes.TrimRight(line, "\r\n"))
-			v := reply.Read(text)
+			v := lexicon.Read(text)
 			p := parsed{Text: text, Label: string(v.Label), Why: v.Why}
 			if v.Rating != 0 {
 				p.Rating = &v.Rating

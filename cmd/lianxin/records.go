@@ -13,6 +13,7 @@ import (
 
 type recordsCmd struct {
 	Import recordsImportCmd `cmd:"" help:"Read service records from a CSV or XLSX file; each line is accepted, known already, or refused with its reason."`
+	Pull   recordsPullCmd   `cmd:"" help:"Read the configured views of other systems (PostgreSQL, MySQL, SQL Server, Oracle) now."`
 }
 
 type recordsImportCmd struct {
@@ -63,8 +64,9 @@ func (r *recordsImportCmd) Run(ctx context.Context, m *Main, cfg *Config) error 
 }
 
 type surveyCmd struct {
-	Run   surveyRunCmd   `cmd:"" help:"Ask about the services of a day by hand, as the morning does."`
-	Parse surveyParseCmd `cmd:"" help:"Read replies, one a line, from standard input; write what each means as JSON lines."`
+	Run    surveyRunCmd    `cmd:"" help:"Ask about the services of a day by hand, as the morning does."`
+	Config surveyConfigCmd `cmd:"" help:"Print what the survey asks, whom, and what counts, as a file to begin one's own from."`
+	Parse  surveyParseCmd  `cmd:"" help:"Read replies, one a line, from standard input; write what each means as JSON lines."`
 }
 
 type surveyRunCmd struct {

@@ -179,6 +179,9 @@ func (l *Lexicon) inSet(name string, text []rune, i int) int {
 	return n
 }
 
+// Embedded are the shipped files, for a lexicon that further ones extend.
+func Embedded() fs.FS { return embedded }
+
 // Standard is the lexicon embedded in the program.
 var Standard = sync.OnceValue(func() *Lexicon {
 	l, err := LoadLexicon(embedded)
