@@ -26,10 +26,12 @@ const (
 	TurnedAway  Disposition = "turned_away" // overload, maintenance
 	Interrupted Disposition = "interrupted" // the program ended under the call
 	Failed      Disposition = "failed"      // a fault of ours, or of the line before anything else
+	Reached     Disposition = "reached"     // a call of ours that was answered
+	Unreached   Disposition = "unreached"   // a call of ours that was not
 )
 
 // Dispositions lists all of them.
-var Dispositions = []Disposition{Answered, Served, Message, Promised, Abandoned, Left, Cancelled, TurnedAway, Interrupted, Failed}
+var Dispositions = []Disposition{Answered, Served, Message, Promised, Abandoned, Left, Cancelled, TurnedAway, Interrupted, Failed, Reached, Unreached}
 
 // Label is the disposition for staff (zh-CN).
 func (d Disposition) Label() string {
@@ -54,6 +56,10 @@ func (d Disposition) Label() string {
 		return "系统中断"
 	case Failed:
 		return "故障"
+	case Reached:
+		return "外呼接通"
+	case Unreached:
+		return "外呼未接通"
 	case "":
 		return "通话中"
 	}
@@ -70,6 +76,8 @@ type Record struct {
 	Trunk     string
 	Anonymous bool
 	Urgent    bool // 110 was keyed or spoken
+	Direction Direction
+	Police    time.Time // when 110 came into the call; zero: it did not
 
 	Started, Answered, Queued, Connected, Parted, Ended time.Time
 	Seen                                                time.Time // last sign of life
@@ -130,7 +138,7 @@ const recordColumns = `id, node, number_sealed, contact_id, dialled, trunk, anon
 	disposition, ended_by, cause, operator, staff_id, offers, wait_ms, talk_ms, rating,
 	recording, recording_sha256, recording_ms, recording_bytes, recorded_from, message_from_ms, message_ms,
 	ticket_id, callback_id, answers, flow, flow_version, steps,
-	recording_fault, recording_paused_ms, recording_hold, recording_gone, recording_gone_why`
+	recording_fault, recording_paused_ms, recording_hold, recording_gone, recording_gone_why, direction, police`
 
 const numberPurpose = "call.number"
 
@@ -143,7 +151,7 @@ func (c Calls) scan(row storage.Row) (Record, error) {
 	var r Record
 	var sealed []byte
 	var contactID *string
-	var started, answered, queued, connected, parted, ended, seen, from, gone storage.Time
+	var started, answered, queued, connected, parted, ended, seen, from, gone, police storage.Time
 	var wait, talk, rec, mfrom, mtime, paused int64
 	var answers, steps string
 	err := row.Scan(&r.ID, &r.Node, &sealed, &contactID, &r.Dialled, &r.Trunk, &r.Anonymous, &r.Urgent,
@@ -151,13 +159,14 @@ func (c Calls) scan(row storage.Row) (Record, error) {
 		&r.Disposition, &r.EndedBy, &r.Cause, &r.Operator, &r.StaffID, &r.Offers, &wait, &talk, &r.Rating,
 		&r.Recording, &r.RecordingSHA256, &rec, &r.RecordingBytes, &from, &mfrom, &mtime,
 		&r.TicketID, &r.CallbackID, &answers, &r.Flow, &r.FlowVersion, &steps,
-		&r.RecordingFault, &paused, &r.RecordingHold, &gone, &r.RecordingGoneWhy)
+		&r.RecordingFault, &paused, &r.RecordingHold, &gone, &r.RecordingGoneWhy, &r.Direction, &police)
 	if err != nil {
 		return r, err
 	}
 	if contactID != nil {
 		r.ContactID = *contactID
 	}
+	r.Police = police.Time
 	r.Started, r.Answered, r.Queued, r.Connected, r.Parted, r.Ended, r.Seen, r.RecordedFrom =
 		started.Time, answered.Time, queued.Time, connected.Time, parted.Time, ended.Time, seen.Time, from.Time
 	ms := func(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
@@ -202,6 +211,8 @@ type Filter struct {
 	TicketID    string
 	Operator    string // extension
 	StaffID     string
+	Direction   Direction
+	CallbackID  string
 	Up          bool // only calls without an end
 	Rated       bool // only calls with a rating
 	Limit       int  // 100 when 0
@@ -238,6 +249,12 @@ func (f Filter) where(v *contact.Vault) (string, []any) {
 	}
 	if f.StaffID != "" {
 		add("staff_id = $%d", f.StaffID)
+	}
+	if f.Direction != "" {
+		add("direction = $%d", string(f.Direction))
+	}
+	if f.CallbackID != "" {
+		add("callback_id = $%d", f.CallbackID)
 	}
 	if f.Up {
 		cond = append(cond, "ended IS NULL")
@@ -288,9 +305,13 @@ func (c Calls) save(tx *storage.Tx, r *Record) error {
 		return fmt.Errorf("save call %s: %w", r.ID, err)
 	}
 	at := storage.At
+	direction := r.Direction
+	if direction == "" {
+		direction = Inbound
+	}
 	_, err = tx.Exec(`INSERT INTO call (`+recordColumns+`, number_hash)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
-			$25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43)
+			$25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45)
 		ON CONFLICT (id) DO UPDATE SET contact_id = excluded.contact_id, urgent = excluded.urgent,
 			answered = excluded.answered, queued = excluded.queued, connected = excluded.connected, parted = excluded.parted,
 			ended = excluded.ended, seen = excluded.seen, disposition = excluded.disposition, ended_by = excluded.ended_by,
@@ -300,14 +321,14 @@ func (c Calls) save(tx *storage.Tx, r *Record) error {
 			recording_bytes = excluded.recording_bytes, recorded_from = excluded.recorded_from,
 			message_from_ms = excluded.message_from_ms, message_ms = excluded.message_ms, ticket_id = excluded.ticket_id,
 			callback_id = excluded.callback_id, answers = excluded.answers, steps = excluded.steps,
-			recording_fault = excluded.recording_fault, recording_paused_ms = excluded.recording_paused_ms`,
+			recording_fault = excluded.recording_fault, recording_paused_ms = excluded.recording_paused_ms, trunk = excluded.trunk, police = excluded.police`,
 		r.ID, r.Node, sealed, contactID, r.Dialled, r.Trunk, r.Anonymous, r.Urgent,
 		at(r.Started), at(r.Answered), at(r.Queued), at(r.Connected), at(r.Parted), at(r.Ended), at(r.Seen),
 		string(r.Disposition), r.EndedBy, r.Cause, r.Operator, r.StaffID, r.Offers, r.Wait.Milliseconds(), r.Talk.Milliseconds(), r.Rating,
 		r.Recording, r.RecordingSHA256, r.RecordingTime.Milliseconds(), r.RecordingBytes, at(r.RecordedFrom),
 		r.MessageFrom.Milliseconds(), r.MessageTime.Milliseconds(),
 		r.TicketID, r.CallbackID, strings.Join(r.Answers, " "), r.Flow, r.FlowVersion, string(steps),
-		r.RecordingFault, r.RecordingPaused.Milliseconds(), r.RecordingHold, at(r.RecordingGone), r.RecordingGoneWhy, hash)
+		r.RecordingFault, r.RecordingPaused.Milliseconds(), r.RecordingHold, at(r.RecordingGone), r.RecordingGoneWhy, string(direction), at(r.Police), hash)
 	if err != nil {
 		return fmt.Errorf("save call %s: %w", r.ID, err)
 	}

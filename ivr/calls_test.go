@@ -40,7 +40,7 @@ func TestARecordComesBackAsItWasSaved(t *testing.T) {
 	storagetest.Each(t, func(t *testing.T, db *storage.DB) {
 		c := Calls{Vault: vault(t)}
 		want := Record{
-			ID: storage.NewID(), Node: "a", Number: phone(t, "13841400001"), ContactID: "c1", Dialled: "46110110", Trunk: "telecom", Urgent: true,
+			ID: storage.NewID(), Node: "a", Direction: Inbound, Police: at(time.Minute), Number: phone(t, "13841400001"), ContactID: "c1", Dialled: "46110110", Trunk: "telecom", Urgent: true,
 			Started: at(0), Answered: at(time.Second), Queued: at(2 * time.Second), Connected: at(3 * time.Second), Parted: at(time.Minute), Ended: at(2 * time.Minute),
 			Seen: at(2 * time.Minute), Disposition: Answered, EndedBy: "operator", Cause: "bye", Operator: "8001", StaffID: "s1", Offers: 2,
 			Wait: time.Second, Talk: 57 * time.Second, Rating: 4, Recording: "2026/11/23/x.wav", RecordingSHA256: "ab", RecordingTime: time.Minute,
@@ -48,7 +48,7 @@ func TestARecordComesBackAsItWasSaved(t *testing.T) {
 			Answers: []string{"id-card-lost", "passport"}, Flow: "hotline", FlowVersion: "1+abc",
 			Steps: []Step{{At: 3, Node: "open", Verb: "say", Did: "播放语音", Said: []string{"greeting"}}},
 		}
-		bare := Record{ID: storage.NewID(), Node: "a", Anonymous: true, Started: at(time.Hour), Seen: at(time.Hour), Steps: []Step{}}
+		bare := Record{ID: storage.NewID(), Node: "a", Direction: Outbound, Anonymous: true, Started: at(time.Hour), Seen: at(time.Hour), Steps: []Step{}}
 		ctx := context.Background()
 		for range 2 { // a second save changes nothing
 			err := db.Update(ctx, func(tx *storage.Tx) error {

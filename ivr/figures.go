@@ -103,7 +103,7 @@ func (c Calls) Figures(tx *storage.Tx, from, to time.Time) (Figures, error) {
 		COALESCE(SUM(talk_ms), 0),
 		COALESCE(SUM(CASE WHEN rating > 0 THEN 1 ELSE 0 END), 0),
 		COALESCE(SUM(CASE WHEN rating >= 4 THEN 1 ELSE 0 END), 0)
-		FROM call WHERE started >= $1 AND started < $2`,
+		FROM call WHERE started >= $1 AND started < $2 AND direction = 'in'`,
 		storage.At(from), storage.At(to), LevelWait.Milliseconds(), ShortWait.Milliseconds())
 	if err != nil {
 		return f, fmt.Errorf("figures of calls: %w", err)

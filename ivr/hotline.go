@@ -17,6 +17,7 @@ import (
 	"lianxin/ivr/flow"
 	"lianxin/ivr/kb"
 	"lianxin/ivr/prompts"
+	"lianxin/org"
 	"lianxin/sip"
 	"lianxin/speech"
 	"lianxin/storage"
@@ -51,6 +52,15 @@ type Config struct {
 	// Hear, when set, listens to callers for words that must reach a person at once (110, 救命, 人工).
 	Hear speech.Recognizer
 
+	// Police is the number that 110 is dialled as, through the trunks; empty: nobody can be put through to 110.
+	Police string
+
+	// Registered says whether a phone is registered for an extension ((*sip.Server).Registered); nil: it is tried.
+	Registered func(extension string) bool
+
+	// Staff finds who has an extension; nil looks in DB.
+	Staff func(ctx context.Context, extension string) (org.Staff, bool)
+
 	Heartbeat time.Duration // how often open records get a sign of life; 10 s when 0
 	Unstaffed time.Duration // how long nobody may be on duty before a waiting caller is led on; 10 s when 0
 
@@ -68,10 +78,12 @@ type Hotline struct {
 
 	mu       sync.Mutex
 	live     map[string]*visit
+	desks    map[string]*deskCall // by the leg of the phone that made them
 	draining bool
 	disk     recordingTrouble
 	watchers map[chan struct{}]struct{}
 
+	base    context.Context // ends with Close
 	stop    context.CancelFunc
 	stopped sync.WaitGroup
 }
@@ -116,12 +128,12 @@ func New(cfg Config) (*Hotline, error) {
 	if err := os.MkdirAll(cfg.Recordings, 0o700); err != nil {
 		return nil, fmt.Errorf("hotline: folder for recordings: %w", err)
 	}
-	h := &Hotline{cfg: cfg, calls: Calls{Vault: cfg.Book.Vault}, log: cfg.Log, now: cfg.Now, live: map[string]*visit{}, watchers: map[chan struct{}]struct{}{}}
+	h := &Hotline{cfg: cfg, calls: Calls{Vault: cfg.Book.Vault}, log: cfg.Log, now: cfg.Now, live: map[string]*visit{}, desks: map[string]*deskCall{}, watchers: map[chan struct{}]struct{}{}}
 	if err := h.SetFlow(cfg.Flow); err != nil {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	h.stop = stop
+	h.base, h.stop = ctx, stop
 	h.stopped.Go(func() { h.heartbeat(ctx) })
 	return h, nil
 }

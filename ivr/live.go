@@ -3,6 +3,7 @@ package ivr
 import (
 	"context"
 	"sort"
+	"strings"
 	"time"
 
 	"lianxin/sip"
@@ -19,6 +20,7 @@ const (
 	StageTalking  Stage = "talking"  // with an operator
 	StageMessage  Stage = "message"  // leaving a message
 	StageRating   Stage = "rating"   // after the talk
+	StageDialling Stage = "dialling" // a call of ours: the operator's phone, and then the citizen's, rings
 )
 
 // Label is the stage on pages (zh-CN).
@@ -36,6 +38,8 @@ func (s Stage) Label() string {
 		return "留言"
 	case StageRating:
 		return "评价"
+	case StageDialling:
+		return "外呼"
 	}
 	return string(s)
 }
@@ -55,6 +59,26 @@ type LiveCall struct {
 	StaffID   string
 	TicketID  string
 	Urgent    bool
+
+	Direction  Direction
+	CallbackID string
+	Held       bool      // the citizen hears music instead of people
+	Police     time.Time // when 110 came into the call
+	Parties    []LiveParty
+}
+
+// LiveParty is somebody in a conversation besides the citizen.
+type LiveParty struct {
+	Kind      PartyKind
+	Label     string // extension, 110, or a masked number
+	Extension string
+	StaffID   string
+	Mode      Mode // of a supervisor
+	Ringing   bool
+	Aside     bool // consulted, away from the citizen
+	Held      bool // their phone holds the call
+	Lead      bool // in charge of the call
+	Since     time.Time
 }
 
 // Live lists the calls that are up on this program, the oldest first.
@@ -73,9 +97,10 @@ func (h *Hotline) Live() []LiveCall {
 
 // IsLive says whether a call is up on this program; it is desk.Reality.Live.
 func (h *Hotline) IsLive(callID string) bool {
+	callID, _, _ = strings.Cut(callID, "/") // a call that is made for another lives with it
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.live[callID] != nil
+	return h.live[callID] != nil || h.desks[callID] != nil
 }
 
 // Leg is the caller's leg of a call that is up, for supervisors and operator functions; nil when there is none.

@@ -82,10 +82,13 @@ func (h *Hotline) closeOut(ctx context.Context, r Record, sum *Recovered) error 
 		r.Wait = r.Ended.Sub(r.Queued)
 	}
 	r.Steps = append(r.Steps, Step{At: r.Ended.Sub(r.Started).Milliseconds(), Did: "系统中断"})
-	owe := !r.Answered.IsZero() && r.ContactID != "" && r.CallbackID == "" && (!served || r.Parted.Equal(r.Ended))
+	owe := r.Direction != Outbound && !r.Answered.IsZero() && r.ContactID != "" && r.CallbackID == "" && (!served || r.Parted.Equal(r.Ended))
 	opened := false
 	err := h.update(ctx, func(tx *storage.Tx) error {
-		done := r // a transaction that is repeated begins anew
+		done := r                    // a transaction that is repeated begins anew
+		if r.Direction == Outbound { // its call-back is still open, and says so
+			return h.calls.save(tx, &done)
+		}
 		if err := h.settle(tx, &done, due{owe: owe, reason: interruptedReason, by: ticket.System}); err != nil {
 			return err
 		}

@@ -17,9 +17,13 @@ import (
 func (h *Hotline) Serve(ctx context.Context, call sip.Call) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	if h.fromDesk(call.Info()) {
+		h.serveDesk(ctx, call)
+		return
+	}
 
 	// One row in the table of calls, from the first moment; closed with the truth however the call ends.
-	v := h.enter(call, cancel)
+	v := h.enter(ctx, call, cancel)
 	defer v.close(ctx)
 	defer v.survive()
 	if h.full(2) {
@@ -80,6 +84,9 @@ func (v *visit) perform(ctx context.Context, n *flow.Node) (next string, err err
 		v.draft(ctx) // the ticket is there before anybody is rung, so that a dropped call leaves it open
 		if outcome, err = v.wait(ctx, n); err == nil && outcome == connected {
 			outcome, err = v.converse(ctx, n)
+		}
+		if to := v.leads(outcome); to != "" {
+			return to, nil
 		}
 	case "message":
 		outcome, err = v.message(ctx, n)

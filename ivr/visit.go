@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,15 +58,28 @@ type visit struct {
 	numbered   string      // number of the ticket, to be told
 	fault      bool
 	talk       *talk // operator in hand, between wait and talk
+
+	life    context.Context // of the caller's leg
+	out     bool            // a call of ours
+	outcome *Refusal        // why it reached nobody
+	policed bool            // 110 was in the call
+	given   bool            // its citizen was joined with another call
+	sides   atomic.Int64    // calls made for this one
+
+	room *room // guarded by h.mu
+	slot *slot // guarded by h.mu: where a colleague may pick the caller up
 }
 
+// nextSide names a call on the board that is made for this one.
+func (v *visit) nextSide() string { return v.rec.ID + "/" + strconv.FormatInt(v.sides.Add(1), 10) }
+
 // enter makes the visit and its record: from here on the call leaves a trace whatever happens.
-func (h *Hotline) enter(call sip.Call, cancel context.CancelCauseFunc) *visit {
+func (h *Hotline) enter(ctx context.Context, call sip.Call, cancel context.CancelCauseFunc) *visit {
 	info := call.Info()
 	f := h.flow.Load()
-	v := &visit{h: h, call: call, flow: f, interrupt: cancel, fields: map[string]string{}, keys: make(chan flow.Key, 64), words: make(chan flow.Key, 1), log: h.log.With("call", call.ID())}
+	v := &visit{h: h, call: call, flow: f, life: ctx, interrupt: cancel, fields: map[string]string{}, keys: make(chan flow.Key, 64), words: make(chan flow.Key, 1), log: h.log.With("call", call.ID())}
 	v.rec = Record{
-		ID: call.ID(), Node: h.cfg.Node, Dialled: info.To, Trunk: info.Trunk, Anonymous: info.Anonymous,
+		ID: call.ID(), Node: h.cfg.Node, Direction: Inbound, Dialled: info.To, Trunk: info.Trunk, Anonymous: info.Anonymous,
 		Started: info.Started, Seen: h.now(), Flow: f.Name, FlowVersion: f.Version, Steps: []Step{},
 	}
 	if v.rec.Started.IsZero() {
@@ -75,7 +89,7 @@ func (h *Hotline) enter(call sip.Call, cancel context.CancelCauseFunc) *visit {
 		v.rec.Number = phone
 	}
 	v.label = v.rec.Label()
-	v.shown = LiveCall{ID: v.rec.ID, Caller: v.label, Dialled: info.To, Stage: StageArriving, Since: h.now(), Started: v.rec.Started}
+	v.shown = LiveCall{ID: v.rec.ID, Direction: Inbound, Caller: v.label, Dialled: info.To, Stage: StageArriving, Since: h.now(), Started: v.rec.Started}
 	h.mu.Lock()
 	h.live[v.rec.ID] = v
 	h.tell()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,8 +22,17 @@ const connected = "connected"
 
 // talk is an operator's leg that has answered.
 type talk struct {
-	offer *desk.Offer
-	call  sip.Call
+	call    sip.Call
+	ext     string
+	staffID string
+	done    func() // begins the wrap-up, or gives the operator back
+	how     string // for the record, where it was not by ringing
+}
+
+// slot is where a colleague may pick a waiting caller up.
+type slot struct {
+	picked chan *talk
+	over   chan struct{} // closed when the caller waits no more
 }
 
 // wait queues the caller and rings operators until one answers, the caller presses a key that leads away, or there is
@@ -69,6 +80,9 @@ func (v *visit) wait(ctx context.Context, n *flow.Node) (string, error) {
 	v.save(ctx)
 
 	answered := make(chan *talk, 1)
+	at := &slot{picked: make(chan *talk), over: make(chan struct{})}
+	v.setSlot(at)
+	defer func() { v.setSlot(nil); close(at.over) }()
 	ringing, stopRinging := context.WithCancel(ctx)
 	var rings sync.WaitGroup
 	rings.Go(func() { v.ringAll(ringing, w, &rings, answered) })
@@ -77,8 +91,18 @@ func (v *visit) wait(ctx context.Context, n *flow.Node) (string, error) {
 	go func() { defer close(quiet); v.hold(sounds, n, w) }()
 	defer func() { hush(); <-quiet }()
 
-	outcome, err := v.await(ctx, n, w, answered)
+	outcome, err := v.await(ctx, n, w, answered, at)
 	if outcome == connected {
+		if v.talk.how != "" { // nobody else is to answer now, and who has, at this moment, is let go
+			w.Leave("picked up by " + v.talk.ext)
+			stopRinging()
+			rings.Wait()
+			select {
+			case t := <-answered:
+				v.partFrom(ctx, t)
+			default:
+			}
+		}
 		stopRinging()
 		return connected, nil
 	}
@@ -101,7 +125,7 @@ func (v *visit) wait(ctx context.Context, n *flow.Node) (string, error) {
 }
 
 // await waits for the first of all that can end a wait.
-func (v *visit) await(ctx context.Context, n *flow.Node, w *desk.Waiter, answered <-chan *talk) (string, error) {
+func (v *visit) await(ctx context.Context, n *flow.Node, w *desk.Waiter, answered <-chan *talk, at *slot) (string, error) {
 	leg := v.call.Media()
 	patience := time.NewTimer(n.Time("patience", 10*time.Minute))
 	defer patience.Stop()
@@ -111,6 +135,10 @@ func (v *visit) await(ctx context.Context, n *flow.Node, w *desk.Waiter, answere
 	for {
 		select {
 		case t := <-answered:
+			v.talk = t
+			return connected, nil
+		case t := <-at.picked:
+			v.did(t.how)
 			v.talk = t
 			return connected, nil
 		case key := <-v.keys:
@@ -203,7 +231,7 @@ func (v *visit) ring(ctx context.Context, o *desk.Offer, answered chan<- *talk) 
 		v.hangup(ctx, call)
 		return
 	}
-	answered <- &talk{offer: o, call: call}
+	answered <- &talk{call: call, ext: o.Operator.Extension, staffID: o.Operator.StaffID, done: o.Done}
 }
 
 // waitCtx is a context that ends when gone is closed, at the latest with ctx.
@@ -315,24 +343,33 @@ func (v *visit) standing(p desk.Place) []string {
 	return keys
 }
 
-// converse lets caller and operator talk until one of them hangs up. The outcome is "next" when the operator did; a
-// talk that broke off on the operator's side is taken up again with the next operator, before everybody else.
+// converse lets the caller talk with operators and whoever those bring in, until nobody is left. The outcome is "next" when they have
+// hung up, or where they led the call to; a talk that broke off on the operator's side, and one that is sent back to the queue, is
+// taken up again with the next operator, before everybody else.
 func (v *visit) converse(ctx context.Context, n *flow.Node) (string, error) {
 	for {
-		broke, err := v.talkWith(ctx, v.talk)
+		then, err := v.talkWith(ctx, v.talk)
 		if err != nil {
 			return "", err
 		}
-		if !broke {
-			return "next", nil
-		}
-		v.did("通话意外中断，重新接通")
-		v.wants = true
-		if _, err := v.Say(ctx, []string{"operator.lost"}); err != nil {
-			return "", err
-		}
 		again := *n
-		again.Prompts = nil
+		switch then {
+		case thenEnd:
+			if v.policed {
+				v.note(func(r *Record) { r.EndedBy = "operator" })
+				return "", errOver // 110 has hung up: nobody is asked now how they liked the service
+			}
+			return "next", nil
+		case thenMenu, thenMessage:
+			return then, nil
+		case thenBroke:
+			v.did("通话意外中断，重新接通")
+			if _, err := v.Say(ctx, []string{"operator.lost"}); err != nil {
+				return "", err
+			}
+			again.Prompts = nil
+		}
+		v.wants = true
 		again.Numbers = map[string]int{"priority": max(n.Numbers["priority"], 50)}
 		outcome, err := v.wait(ctx, &again)
 		if err != nil || outcome != connected {
@@ -341,32 +378,49 @@ func (v *visit) converse(ctx context.Context, n *flow.Node) (string, error) {
 	}
 }
 
-// talkWith connects caller and operator. broke is true when the operator's line failed rather than ended.
-func (v *visit) talkWith(ctx context.Context, t *talk) (broke bool, err error) {
+// leads is the node that an operator has led the call to; none when the outcome is one of the flow's.
+func (v *visit) leads(outcome string) string {
+	switch outcome {
+	case thenMenu:
+		return v.flow.Start
+	case thenMessage:
+		names := slices.Sorted(maps.Keys(v.flow.Nodes))
+		for _, name := range names {
+			if v.flow.Nodes[name].Verb == "message" {
+				return name
+			}
+		}
+		return v.flow.Start
+	}
+	return ""
+}
+
+// talkWith connects the caller with an operator, and says where the call goes when the conversation is over.
+func (v *visit) talkWith(ctx context.Context, t *talk) (then string, err error) {
 	begin := v.h.now()
-	op := t.offer.Operator
 	v.talked, v.wants = true, false
 	v.note(func(r *Record) {
 		if r.Connected.IsZero() {
 			r.Connected = begin
 		}
-		r.Operator, r.StaffID = op.Extension, op.StaffID
+		r.Operator, r.StaffID = t.ext, t.staffID
 	})
-	v.did("接通 " + op.Extension)
-	v.show(func(l *LiveCall) { l.Stage, l.Operator, l.StaffID = StageTalking, op.Extension, op.StaffID })
+	v.did("接通 " + t.ext)
+	v.show(func(l *LiveCall) { l.Stage, l.Operator, l.StaffID = StageTalking, t.ext, t.staffID })
 	v.reached(ctx)
 	v.save(ctx)
 
 	talking, over := context.WithCancel(ctx)
 	heeded := make(chan struct{})
 	go func() { defer close(heeded); v.heed(talking) }()
-	err = sip.Bridge(ctx, v.call, t.call)
+	r := newRoom(ctx, v)
+	r.seat(t.call, t.ext, t.staffID, t.done)
+	then, err = r.run(ctx)
 	over()
 
 	parted := v.h.now()
 	v.note(func(r *Record) { r.Parted, r.Talk = parted, r.Talk+parted.Sub(begin) })
-	end := t.call.End()
-	v.partFrom(ctx, t)
+	v.policed = v.policed || r.police
 	<-heeded
 	v.cut = errors.Is(context.Cause(ctx), errDraining)
 	v.show(func(l *LiveCall) { l.Stage, l.Operator, l.StaffID = StageBot, "", "" })
@@ -374,13 +428,10 @@ func (v *visit) talkWith(ctx context.Context, t *talk) (broke bool, err error) {
 	v.save(ctx)
 	select {
 	case <-v.call.Done():
-		return false, media.ErrClosed
+		return thenEnd, media.ErrClosed
 	default:
 	}
-	if err != nil {
-		return false, err
-	}
-	return end.By == sip.ByNetwork || end.By == sip.ByTimeout, nil
+	return then, err
 }
 
 // heed reads the keys of a caller who talks with an operator: 110 is marked on the ticket that the operator has open.
@@ -398,7 +449,14 @@ func (v *visit) heed(ctx context.Context) {
 // partFrom hangs the operator up, if they have not, and begins their wrap-up.
 func (v *visit) partFrom(ctx context.Context, t *talk) {
 	v.hangup(ctx, t.call)
-	t.offer.Done()
+	t.done()
+}
+
+// setSlot says where a colleague may pick the caller up; nil: nowhere.
+func (v *visit) setSlot(at *slot) {
+	v.h.mu.Lock()
+	defer v.h.mu.Unlock()
+	v.slot = at
 }
 
 func (v *visit) hangup(ctx context.Context, c sip.Call) {

@@ -76,7 +76,8 @@ const (
 	CaptureCalls Action = "call.capture"                // packets of a call
 	BlockCallers Action = "call.block"                  // propose a nuisance caller
 	JudgeBlocks  Action = "call.block-approve"          // and approve it: never the same person
-	ListenIn     Action = "call.listen"                 // live
+	ListenIn     Action = "call.listen"                 // live: listen, whisper, barge
+	DialOut      Action = "call.dial"                   // numbers outside, and transfers there
 	ViewPeople   Action = "contact.view"                // masked
 	Reveal       Action = "contact.reveal"              // in the open, with a reason
 	RevealSecret Action = "contact.reveal-confidential" // of a person who asked for confidentiality
@@ -179,6 +180,7 @@ var table = []struct {
 	{CaptureCalls, "抓取通话报文", is(Supervisor, Admin)},
 	{BlockCallers, "提请限制骚扰来电", is(Operator, Dispatcher, Supervisor)},
 	{JudgeBlocks, "批准限制骚扰来电", is(Supervisor, Leader)},
+	{DialOut, "外呼与外线转接", is(Operator, Dispatcher, Caller, Supervisor)},
 
 	{ViewPeople, "查看群众档案（脱敏）", join(centre, unit, is(Inspector, Auditor))},
 	{Reveal, "查看完整号码和姓名", join(floor, unit, is(Caller, Supervisor, Inspector))},

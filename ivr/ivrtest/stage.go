@@ -42,6 +42,7 @@ type Options struct {
 	Desk    desk.Options
 	Silence time.Duration           // after which a line without sound is taken for dead; the engine's default when zero
 	Change  func(*ivr.Config)       // last changes
+	SIP     func(*sip.Config)       // last changes of the exchange
 	Wrap    func(sip.Call) sip.Call // changes incoming calls before they are served
 	Log     io.Writer               // of the program; the test's log when nil
 }
@@ -196,19 +197,23 @@ func Open(opt Options) (_ *Stage, err error) {
 	if s.Sounds, err = media.NewEngine(media.Config{IP: loop, PortLow: 26000, PortHigh: 31999, Pacers: 1, Quarantine: 100 * time.Millisecond, Log: log}); err != nil {
 		return s, err
 	}
-	s.Server, err = sip.New(sip.Config{
+	exchange := sip.Config{
 		Listen: []string{"udp://127.0.0.1:0"}, Open: true, Trusted: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Log: log, Now: now,
 		Accounts: func(_ context.Context, user string) (sip.Account, bool) {
 			return sip.HA1(user, "lianxin", Password), strings.HasPrefix(user, "8")
 		},
 		OnRegistration: func(user string, up bool) { _ = s.Board.Registered(context.Background(), user, up) },
-	}, s.engine)
-	if err != nil {
+		Private:        func(to string) bool { return s.Hotline != nil && s.Hotline.Private(to) },
+	}
+	if opt.SIP != nil {
+		opt.SIP(&exchange)
+	}
+	if s.Server, err = sip.New(exchange, s.engine); err != nil {
 		return s, err
 	}
 	s.Addr = strings.TrimPrefix(s.Server.Addrs()[0], "udp://")
 	cfg := ivr.Config{
-		DB: s.DB, Book: s.Book, Office: s.Office, Board: s.Board, Dial: s.Server.Dial, Prompts: s.Prompts, KB: s.KB, Flow: f,
+		DB: s.DB, Book: s.Book, Office: s.Office, Board: s.Board, Dial: s.Server.Dial, Registered: s.Server.Registered, Prompts: s.Prompts, KB: s.KB, Flow: f,
 		Recordings: filepath.Join(s.Dir, "recordings"), Node: "stage", Heartbeat: 200 * time.Millisecond, Unstaffed: time.Second, Now: now, Log: log,
 	}
 	if opt.Change != nil {

@@ -26,6 +26,7 @@ type Call struct {
 	leg  *media.Leg
 	tap  *media.Tap
 	done chan struct{}
+	told chan int // status of a transfer that was asked for
 	once sync.Once
 
 	mu      sync.Mutex
@@ -39,7 +40,7 @@ func (p *Phone) begin(leg *media.Leg, sdp []byte, d bye) (*Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Call{p: p, d: d, leg: leg, done: make(chan struct{})}
+	c := &Call{p: p, d: d, leg: leg, done: make(chan struct{}), told: make(chan int, 16)}
 	c.tap = leg.Tap()
 	go c.listen()
 	if err := leg.Start(agreed); err != nil {

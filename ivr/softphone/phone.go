@@ -93,6 +93,7 @@ func New(cfg Config) (*Phone, error) {
 			_ = tx.Respond(gosip.NewResponseFromRequest(req, 481, "Call/Transaction Does Not Exist", nil))
 		}
 	})
+	p.server.OnNotify(p.onNotify)
 	p.server.OnOptions(func(req *gosip.Request, tx gosip.ServerTransaction) {
 		_ = tx.Respond(gosip.NewResponseFromRequest(req, 200, "OK", nil))
 	})
@@ -148,6 +149,9 @@ func ignoreClosed(err error) error {
 	}
 	return err
 }
+
+// Addr is where the telephone listens.
+func (p *Phone) Addr() string { return p.conn.LocalAddr().String() }
 
 // User is the number the telephone calls as.
 func (p *Phone) User() string { return p.cfg.User }
