@@ -19,6 +19,7 @@ func (s *Server) callRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /calls", s.may(org.ViewCalls, s.callList))
 	mux.HandleFunc("GET /calls/{id}", s.may(org.ViewCalls, s.callPage))
 	mux.HandleFunc("GET /calls/{id}/recording", s.may(org.PlayCalls, s.recording))
+	s.traceRoutes(mux)
 	mux.HandleFunc("POST /calls/{id}/hold", s.may(org.HoldCalls, s.holdRecording))
 }
 
@@ -35,10 +36,12 @@ type callListView struct {
 	Figures      ivr.Figures
 	Connect      string
 	Level        string
+
+	MayExport, MayCapture bool
 }
 
 // callList is the record of one day's calls with the day's service figures; each figure leads to its list.
-func (s *Server) callList(w http.ResponseWriter, r *http.Request, _ *user) {
+func (s *Server) callList(w http.ResponseWriter, r *http.Request, u *user) {
 	q := r.URL.Query()
 	v := callListView{Disposition: ivr.Disposition(q.Get("disposition")), Dispositions: ivr.Dispositions}
 	if v.Disposition != "" && !slices.Contains(ivr.Dispositions, v.Disposition) {
@@ -63,6 +66,7 @@ func (s *Server) callList(w http.ResponseWriter, r *http.Request, _ *user) {
 		s.fail(w, r, err)
 		return
 	}
+	v.MayExport, v.MayCapture = u.Can(org.ExportCalls), u.Can(org.CaptureCalls)
 	v.Pages = max(1, (v.Total+perPage-1)/perPage)
 	v.Connect, v.Level = rate(v.Figures.ConnectRate()), rate(v.Figures.Level())
 	s.render(w, r, http.StatusOK, "calls", "", "calls", v)
@@ -97,6 +101,7 @@ type callView struct {
 	CanPlay  bool
 	HasFile  bool
 	Steps    []stepView
+	CanTrace bool
 	CanHold  bool // may keep the recording beyond its time
 }
 
@@ -140,6 +145,7 @@ func (s *Server) callPage(w http.ResponseWriter, r *http.Request, u *user) {
 		return
 	}
 	v.CanPlay = v.CanPlay && u.Can(org.PlayCalls)
+	v.CanTrace = u.Can(org.TraceCalls)
 	v.CanHold = v.CanPlay && u.Can(org.HoldCalls) && v.Call.RecordingGone.IsZero()
 	if path, ok := s.recordingPath(v.Call); ok {
 		_, err := os.Stat(path)

@@ -40,6 +40,13 @@ type Deps struct {
 
 	Recordings string // folder below which ivr.Record.Recording lies
 
+	// Trace tells what the legs of a call that is up on this node have done so far; ended calls' are in the database.
+	Trace func(id string) (ivr.Record, ivr.Trace, bool)
+
+	// Capture orders the packets of a call to be kept: of the one named that is up, or of the next that comes in.
+	Capture func(CaptureOrder) error
+	Packets ivr.PacketStore // where they are afterwards
+
 	Handset *sim.Carrier // the simulated handset; nil when texts go through a real carrier
 
 	APIToken string                  // a bearer token that the API accepts besides those in the database; may be empty

@@ -22,6 +22,8 @@ func (s *Server) machineRoutes(mux *http.ServeMux) {
 	}
 	mux.HandleFunc("POST /api/v1/records", s.pushRecords)
 	mux.HandleFunc("GET /api/v1/calls/{id}/recording", s.apiRecording)
+	mux.HandleFunc("GET /api/v1/calls/{id}/packets", s.apiPackets)
+	mux.HandleFunc("GET /api/v1/calls.csv", s.apiCallsCSV)
 	s.api(mux)
 	// What programs ask for and is not there is answered to a program, not with a sign-in page.
 	for _, pattern := range []string{"/api/", "/healthz", "/metrics", "/webhooks/"} {

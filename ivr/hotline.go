@@ -45,6 +45,9 @@ type Config struct {
 	Node     string            // name of this program in the records; host name when empty
 	Calendar *workday.Calendar // Office.Calendar when nil
 
+	// Ladder, when set, tells what the legs of a call did, for its trace: (*sip.Server).Ladder.
+	Ladder func(call string) []sip.LegTrace
+
 	// MaxCalls is how many calls are led at a time. Further callers hear that all lines are taken; beyond a tenth more
 	// they are refused by signalling. 0: no limit of our own (sip.Config.Admit still applies).
 	MaxCalls int

@@ -208,6 +208,7 @@ func (v *visit) Private(on bool) {
 	v.padLock.Lock()
 	v.pad.private = on
 	v.padLock.Unlock()
+	v.call.Media().Private(on)
 	if v.recording == nil {
 		return
 	}

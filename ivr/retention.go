@@ -27,6 +27,11 @@ type Retention struct {
 	Keep   time.Duration // how long sound is kept; 0: for ever
 	Linked time.Duration // how long when the call belongs to a complaint or a report of misconduct; never shorter than Keep
 
+	Traces time.Duration // how long the ladders of calls are kept; 0: for ever
+
+	Packets     PacketStore   // of calls that were captured; none when its Dir is empty
+	KeepPackets time.Duration // how long they are kept; 0: for ever
+
 	Now func() time.Time // time.Now when nil
 	Log *slog.Logger     // slog.Default() when nil
 }
@@ -109,6 +114,22 @@ func (r Retention) Run(ctx context.Context, by string) ([]Expired, error) {
 	return done, r.tidy(ctx)
 }
 
+// forget removes ladders and packets whose time is over.
+func (r Retention) forget(ctx context.Context) error {
+	if r.Packets.Dir != "" && r.KeepPackets > 0 {
+		if _, err := r.Packets.Expire(r.now().Add(-r.KeepPackets)); err != nil {
+			return err
+		}
+	}
+	if r.Traces <= 0 {
+		return nil
+	}
+	return r.DB.Update(ctx, func(tx *storage.Tx) error {
+		_, err := tx.Exec(`DELETE FROM call_trace WHERE at < $1`, storage.At(r.now().Add(-r.Traces)))
+		return err
+	})
+}
+
 // remove writes down that the sound is gone, and then makes it so: never the other way round.
 func (r Retention) remove(ctx context.Context, e Expired, by string) error {
 	var file string
@@ -173,7 +194,7 @@ func (r Retention) Job(spec string) schedule.Job {
 			}
 			r.log().Info("ivr: recordings removed whose time is over", "recordings", len(done), "bytes", bytes)
 		}
-		return err
+		return errors.Join(err, r.forget(ctx))
 	}}
 }
 

@@ -208,6 +208,7 @@ func (v *visit) close(ctx context.Context) {
 	})
 	v.settle(bg)
 	v.save(bg)
+	v.saveTrace(bg)
 	r := v.record()
 	v.log.Info("ivr: call ended", "disposition", string(r.Disposition), "by", r.EndedBy,
 		"lasted", r.Ended.Sub(r.Started).Round(time.Millisecond), "waited", r.Wait.Round(time.Millisecond), "talked", r.Talk.Round(time.Millisecond))

@@ -69,6 +69,10 @@ type Config struct {
 	// MaxCall is how long any call may last: 4 h if zero.
 	MaxCall time.Duration
 
+	// OnCapture gets the packets of a call that was captured (CaptureCall, CaptureNext), once, after its end. Without it nothing
+	// can be captured.
+	OnCapture func(*Packets)
+
 	// Codecs in order of preference: PCMA, PCMU if empty.
 	Codecs []media.Codec
 

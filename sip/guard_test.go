@@ -330,14 +330,16 @@ func TestNumbersStayOutOfLogAndTrace(t *testing.T) { // house rule: personal dat
 	}
 }
 
-func TestTraceKeepsTheLast(t *testing.T) {
+func TestTraceKeepsTheFirstAndTheLast(t *testing.T) {
 	var r trace
-	for i := range traced + 10 {
+	const more = 10
+	for i := range tracedFirst + tracedLast + more {
 		r.add(TraceLine{Text: fmt.Sprint(i)})
 	}
-	l := r.list()
-	if len(l) != traced || l[0].Text != "10" || l[traced-1].Text != fmt.Sprint(traced+9) {
-		t.Errorf("%d lines from %s to %s", len(l), l[0].Text, l[len(l)-1].Text)
+	l, left := r.list()
+	if len(l) != tracedFirst+tracedLast || left != more || l[0].Text != "0" || l[tracedFirst-1].Text != fmt.Sprint(tracedFirst-1) ||
+		l[tracedFirst].Text != fmt.Sprint(tracedFirst+more) || l[len(l)-1].Text != fmt.Sprint(tracedFirst+tracedLast+more-1) {
+		t.Errorf("%d lines and %d left out, from %s to %s", len(l), left, l[0].Text, l[len(l)-1].Text)
 	}
 }
 

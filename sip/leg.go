@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	gosip "github.com/emiago/sipgo/sip"
@@ -33,7 +34,9 @@ type leg struct {
 	done   chan struct{}
 	acked  chan struct{} // closed when the first 200 of ours is acknowledged
 	trace  trace
-	box    mailbox
+
+	captured atomic.Pointer[capture] // its packets are kept
+	box      mailbox
 
 	mu    sync.Mutex
 	state state
@@ -69,6 +72,8 @@ func (s *Server) newLeg(info Info) *leg {
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.sdp.id = uint64(l.info.Started.Unix())
 	l.order = s.cfg.Codecs
+	s.ladders.begin(l)
+	s.captures.meets(l)
 	l.box = mailbox{handle: l.request, refuse: l.refuse, after: s.after}
 	s.live.Add(1)
 	return l
@@ -84,6 +89,7 @@ func (l *leg) openMedia(far netip.Addr) (err error) {
 	if err != nil {
 		return err
 	}
+	l.captureMedia()
 	l.media.OnTimeout(func() {
 		l.s.safely("media time-out", func() { _ = l.finish(context.Background(), ByTimeout, "no media", 0) })
 	})

@@ -56,6 +56,9 @@ type Server struct {
 	draining bool
 	closed   bool
 
+	ladders  ladders
+	captures captures
+
 	handler func(context.Context, Call)
 	calls   sync.WaitGroup // serving functions and clean-up
 	live    atomic.Int64   // calls that have not ended
@@ -308,6 +311,8 @@ func (s *Server) sweep(ctx context.Context) {
 			now := time.Now()
 			s.registrar.expire(now)
 			s.auth.expire(now)
+			s.ladders.expire(s.cfg.Now())
+			s.captures.expire(now)
 			s.mu.Lock()
 			for id, h := range s.requests {
 				if now.Sub(h.at) > stragglers {

@@ -33,7 +33,7 @@ func (s *Server) strayResponse(res *gosip.Response) {
 			// the first 2xx is just being taken; this one will come again
 		case far == l.did.remote:
 			if l.ack != nil && l.ack.CSeq().SeqNo == c.SeqNo {
-				l.note(true, l.ack.Destination(), summary(l.ack)+" again")
+				l.note(true, l.ack.Destination(), summary(l.ack).again())
 				_ = s.write(l.ack)
 			}
 		case len(l.strangers) < 16 || l.strangers[far]:
@@ -45,7 +45,7 @@ func (s *Server) strayResponse(res *gosip.Response) {
 					l.strangers = map[string]bool{}
 				}
 				l.strangers[far] = true
-				l.note(true, ack.Destination(), "ACK and BYE to a second answer")
+				l.note(true, ack.Destination(), said{text: "ACK and BYE to a second answer", msg: ack})
 				bye := d.next(s, gosip.BYE, 0)
 				s.spawn(func() {
 					ctx, done := context.WithTimeout(context.Background(), 64*s.t1)

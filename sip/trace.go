@@ -8,43 +8,75 @@ import (
 	gosip "github.com/emiago/sipgo/sip"
 )
 
-// traced is how many messages of a call are remembered.
-const traced = 64
+// A call's first messages say how it came about and its last ones how it ended: both are remembered, and how many were left out
+// between them.
+const (
+	tracedFirst = 24
+	tracedLast  = 40
+)
 
-// trace is a ring of a call's last messages.
+// trace is what is remembered of a call's messages.
 type trace struct {
 	mu    sync.Mutex
-	lines []TraceLine
+	first []TraceLine
+	last  []TraceLine // a ring
 	next  int
+	seen  int
 }
 
 func (t *trace) add(l TraceLine) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.lines) < traced {
-		t.lines = append(t.lines, l)
-		return
+	t.seen++
+	switch {
+	case len(t.first) < tracedFirst:
+		t.first = append(t.first, l)
+	case len(t.last) < tracedLast:
+		t.last = append(t.last, l)
+	default:
+		t.last[t.next] = l
+		t.next = (t.next + 1) % tracedLast
 	}
-	t.lines[t.next] = l
-	t.next = (t.next + 1) % traced
 }
 
-func (t *trace) list() []TraceLine {
+// list is what is remembered, oldest first, and how many messages are not.
+func (t *trace) list() (lines []TraceLine, left int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return append(append([]TraceLine(nil), t.lines[t.next:]...), t.lines[:t.next]...)
+	lines = append(lines, t.first...)
+	lines = append(append(lines, t.last[t.next:]...), t.last[:t.next]...)
+	return lines, t.seen - len(lines)
 }
 
-// note adds a line to the call's trace.
-func (l *leg) note(out bool, peer, text string) {
-	l.trace.add(TraceLine{At: l.s.cfg.Now(), Out: out, Peer: peer, Text: text})
+// said is a message as a trace tells of it.
+type said struct {
+	text string
+	msg  gosip.Message // nil for what is only told
 }
 
-// Trace lists the last messages.
-func (l *leg) Trace() []TraceLine { return l.trace.list() }
+// again marks a message that was repeated.
+func (s said) again() said {
+	s.text += " again"
+	return s
+}
+
+// note adds a line to the call's trace. l.mu may be held.
+func (l *leg) note(out bool, peer string, s said) {
+	at := l.s.cfg.Now()
+	l.trace.add(TraceLine{At: at, Out: out, Peer: peer, Text: s.text})
+	if c := l.captured.Load(); c != nil && s.msg != nil {
+		c.message(l, at, out, peer, s.msg)
+	}
+}
+
+// Trace lists the first and the last messages.
+func (l *leg) Trace() []TraceLine {
+	lines, _ := l.trace.list()
+	return lines
+}
 
 // summary is a message in one line, without the numbers that may stand in it.
-func summary(msg gosip.Message) string {
+func summary(msg gosip.Message) said {
 	var b strings.Builder
 	switch m := msg.(type) {
 	case *gosip.Request:
@@ -64,5 +96,5 @@ func summary(msg gosip.Message) string {
 		fmt.Fprintf(&b, ", %s %d bytes", kind, n)
 	}
 	b.WriteString(")")
-	return b.String()
+	return said{b.String(), msg}
 }

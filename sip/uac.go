@@ -159,6 +159,7 @@ func (s *Server) dialOne(ctx context.Context, to destination, o DialOpt) (*leg, 
 	l := s.newLeg(Info{Direction: Outgoing, From: cleanUser(o.From), Display: cleanDisplay(o.Display), To: to.number, Trunk: to.trunk,
 		User: to.user, Transport: to.flow.transport, Remote: to.flow.remoteAddr()})
 	l.open(to, o)
+	s.ladders.join(l, o.Headers[ForCall])
 	if err := l.openMedia(to.flow.remoteAddr().Addr()); err != nil {
 		l.abort(ByUs, "no media port", 503)
 		return nil, fmt.Errorf("dial: %w", errors.Join(ErrUnreachable, err))

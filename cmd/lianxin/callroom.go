@@ -2,10 +2,13 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"lianxin/console"
+	"lianxin/contact"
 	"lianxin/ivr"
+	"lianxin/sip"
 )
 
 // scheduleCalls adds the jobs that look after the records of calls.
@@ -23,4 +26,25 @@ func (c *centre) recordingHealth() console.Part {
 		p.Detail = fmt.Sprintf("calls are not recorded since %s: %s; %s", h.Since.Format(time.RFC3339), h.Why, p.Detail)
 	}
 	return p
+}
+
+// packets is where captured packets are kept.
+func (cfg *Config) packets(v *contact.Vault) ivr.PacketStore {
+	return ivr.PacketStore{Dir: filepath.Join(cfg.Data, "captures"), Vault: v}
+}
+
+// captured keeps the packets of a call that was captured.
+func (c *centre) captured(p *sip.Packets) {
+	if err := c.cfg.packets(c.book.Vault).Save(p); err != nil {
+		c.log.Error("sip: packets of a call", "call", p.Call, "err", err)
+		return
+	}
+	c.log.Info("sip: a call was captured", "call", p.Call, "packets", len(p.List), "cut", p.Cut, "lost", p.Lost)
+}
+
+func (c *centre) capture(o console.CaptureOrder) error {
+	if o.CallID != "" {
+		return c.phones.CaptureCall(o.CallID)
+	}
+	return c.phones.CaptureNext(o.From, o.Within)
 }

@@ -243,6 +243,7 @@ func (c *centre) openLines(ctx context.Context) (err error) {
 	}
 	hotline := ivr.Config{
 		DB: c.db, Book: c.book, Office: c.office, Board: c.board, Dial: c.phones.Dial, Prompts: c.prompts, KB: base, Flow: flow,
+		Ladder:     c.phones.Ladder,
 		Recordings: filepath.Join(c.cfg.Data, recordingsDir), Number: c.cfg.Hotline, Node: c.node, MaxCalls: c.cfg.MaxCalls, Log: c.log,
 	}
 	if c.cfg.Recognizer != "" {
@@ -293,7 +294,8 @@ func (c *centre) sipConfig() sip.Config {
 			}
 			return 0, true
 		},
-		Log: c.log,
+		OnCapture: c.captured,
+		Log:       c.log,
 	}
 	if c.cfg.SIPTLS != "" {
 		cfg.Listen = append(cfg.Listen, "tls://"+c.cfg.SIPTLS)
@@ -360,7 +362,8 @@ func (c *centre) console() http.Handler {
 		Book: c.book, Office: c.office, Board: c.board, Calls: ivr.Calls{Vault: c.book.Vault}, Live: c.hotline.Live,
 		Survey: c.survey, Outbox: c.outbox, Handset: c.sim, SayText: func(keys []string) string { return c.prompts.Text(keys...) },
 		Recordings: filepath.Join(c.cfg.Data, recordingsDir),
-		APIToken:   c.token, Metrics: c.metrics(), Webhooks: c.webhooks, Health: c.health,
+		Trace:      c.hotline.Trace, Capture: c.capture, Packets: c.cfg.packets(c.book.Vault),
+		APIToken: c.token, Metrics: c.metrics(), Webhooks: c.webhooks, Health: c.health,
 	}).Handler()
 }
 

@@ -48,6 +48,7 @@ type Config struct {
 
 	RecordingDays   int `name:"recording-days" help:"Days that the sound of a call is kept; its record stays. 0: for ever." default:"730" env:"LIANXIN_RECORDING_DAYS"`
 	RecordingLinked int `name:"recording-days-linked" help:"Days that it is kept when the call belongs to a complaint or a report." default:"1825" env:"LIANXIN_RECORDING_DAYS_LINKED"`
+	TraceDays       int `name:"trace-days" help:"Days that the messages and media figures of a call are kept. 0: for ever." default:"90" env:"LIANXIN_TRACE_DAYS"`
 
 	Records   string   `name:"records-folder" help:"Folder into which other systems put files of service records (CSV, XLSX); each is read once and moved to done/ or failed/ with a report." env:"LIANXIN_RECORDS_FOLDER" type:"path"`
 	SurveyAt  string   `name:"survey-at" help:"When yesterday's users are asked: five cron fields, Asia/Shanghai." default:"30 9 * * *" env:"LIANXIN_SURVEY_AT"`

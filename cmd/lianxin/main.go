@@ -47,6 +47,7 @@ type commands struct {
 	Restore   restoreCmd   `cmd:"" help:"Put a backup in the place of the database, while no server runs."`
 	User      userCmd      `cmd:"" help:"Sign-ins of staff, phones and the API."`
 	Flow      flowCmd      `cmd:"" help:"Flow files of the hotline."`
+	Call      callCmd      `cmd:"" help:"Calls: list, ladder, packets, records."`
 	Recording recordingCmd `cmd:"" help:"Recordings of calls: list, export, verify, keep, remove."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 }

@@ -55,7 +55,8 @@ func (r *recordings) close() { r.db.Close() }
 func (cfg *Config) retention(db *storage.DB, calls ivr.Calls, office *ticket.Office) ivr.Retention {
 	day := 24 * time.Hour
 	return ivr.Retention{DB: db, Calls: calls, Office: office, Dir: filepath.Join(cfg.Data, recordingsDir),
-		Keep: time.Duration(cfg.RecordingDays) * day, Linked: time.Duration(cfg.RecordingLinked) * day}
+		Keep: time.Duration(cfg.RecordingDays) * day, Linked: time.Duration(cfg.RecordingLinked) * day,
+		Traces: time.Duration(cfg.TraceDays) * day, Packets: cfg.packets(calls.Vault), KeepPackets: 7 * day}
 }
 
 type recordingListCmd struct {
@@ -119,24 +120,13 @@ func (c *recordingExportCmd) Run(ctx context.Context, m *Main, cfg *Config) erro
 	if err != nil {
 		return err
 	}
-	var call ivr.Record
-	err = r.db.View(ctx, func(tx *storage.Tx) (err error) {
-		if call, err = r.calls.Get(tx, c.ID); err != nil || call.TicketID == "" {
-			return err
-		}
-		office, err := ticket.NewOffice(r.book)
-		if err != nil {
-			return err
-		}
-		t, err := office.See(tx, call.TicketID, ticket.Staff(who))
-		if err == nil && t.Confidential && !office.KnowsCitizen(t, ticket.Staff(who)) {
-			err = storage.ErrNotFound
-		}
-		return err
-	})
-	if errors.Is(err, storage.ErrNotFound) {
+	if err := r.mayHear(ctx, c.ID, who); errors.Is(err, storage.ErrNotFound) {
 		return fmt.Errorf("there is no call %s that %s may hear", c.ID, c.Login)
+	} else if err != nil {
+		return err
 	}
+	var call ivr.Record
+	err = r.db.View(ctx, func(tx *storage.Tx) (err error) { call, err = r.calls.Get(tx, c.ID); return err })
 	if err != nil {
 		return err
 	}
@@ -164,6 +154,25 @@ func (c *recordingExportCmd) Run(ctx context.Context, m *Main, cfg *Config) erro
 	}
 	fmt.Fprintf(m.Out, "wrote %s: %v, %d bytes; the export is in the audit log\n", c.File, call.RecordingTime.Round(time.Second), n)
 	return nil
+}
+
+// mayHear is storage.ErrNotFound when the caller is not for who's ears: a voice tells who it is.
+func (r *recordings) mayHear(ctx context.Context, id string, who org.Staff) error {
+	return r.db.View(ctx, func(tx *storage.Tx) error {
+		call, err := r.calls.Get(tx, id)
+		if err != nil || call.TicketID == "" {
+			return err
+		}
+		office, err := ticket.NewOffice(r.book)
+		if err != nil {
+			return err
+		}
+		t, err := office.See(tx, call.TicketID, ticket.Staff(who))
+		if err == nil && t.Confidential && !office.KnowsCitizen(t, ticket.Staff(who)) {
+			err = storage.ErrNotFound
+		}
+		return err
+	})
 }
 
 // signIn asks for the password of an account that may do a.

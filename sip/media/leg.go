@@ -101,6 +101,8 @@ type Leg struct {
 	taps      atomic.Pointer[[]*Tap]
 	rec       atomic.Pointer[Recording]
 	onTimeout atomic.Pointer[func()]
+	capture   atomic.Pointer[Capture]
+	private   atomic.Bool   // nothing of what is keyed or spoken may be stored
 	playTurn  chan struct{} // holds one token: whose turn it is to play
 	keyTurn   chan struct{}
 

@@ -128,6 +128,9 @@ func (l *Leg) accept(p *packet, n int, from netip.AddrPort, tick int64) bool {
 		pool.put(p)
 		return false
 	}
+	if c := l.capture.Load(); c != nil {
+		l.copyPacket(c, false, false, from, p.buf[:n])
+	}
 	p.seq, p.ts, p.payload = pkt.SequenceNumber, pkt.Timestamp, pkt.Payload
 	switch codec := l.cur.codecs[pkt.PayloadType]; {
 	case codec != NoCodec:

@@ -85,6 +85,9 @@ func (l *Leg) sendReport(tick int64, bye bool) {
 	if err != nil {
 		return
 	}
+	if c := l.capture.Load(); c != nil {
+		l.copyPacket(c, true, true, to, b)
+	}
 	if c := l.cur.seal; c != nil {
 		if b, err = c.ctx.EncryptRTCP(l.pacer.scratch.sealed[:], b, nil); err != nil {
 			return
@@ -152,6 +155,9 @@ func (l *Leg) takeControl(b []byte, from netip.AddrPort, tick int64) {
 	if err != nil {
 		l.now.Malformed++
 		return
+	}
+	if c := l.capture.Load(); c != nil {
+		l.copyPacket(c, false, true, from, b)
 	}
 	if l.in.heardAny { // before the first RTP packet the start time-out counts
 		l.in.waiting = tick

@@ -88,6 +88,9 @@ func (l *Leg) sendPacket(pt uint8, marker bool, ts uint32, n int) {
 		return
 	}
 	b := o.buf[:12+n]
+	if c := l.capture.Load(); c != nil {
+		l.copyPacket(c, true, false, l.in.latch.target(), b)
+	}
 	if c := l.cur.seal; c != nil {
 		var err error
 		if b, err = c.ctx.EncryptRTP(l.pacer.scratch.sealed[:], b, &l.pacer.scratch.rtp.Header); err != nil {
