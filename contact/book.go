@@ -191,11 +191,11 @@ func (b *Book) Reseal(ctx context.Context, db *storage.DB) (int, error) {
 			more = len(rows) > 0
 			for _, w := range rows {
 				last = w.id
-				p, err := b.Vault.For(phonePurpose).again(w.phone)
+				p, err := b.Vault.For(phonePurpose).Again(w.phone)
 				if err != nil {
 					return fmt.Errorf("number of person %s: %w", w.id, err)
 				}
-				n, err := b.Vault.For(namePurpose).again(w.name)
+				n, err := b.Vault.For(namePurpose).Again(w.name)
 				if err != nil {
 					return fmt.Errorf("name of person %s: %w", w.id, err)
 				}
@@ -217,8 +217,8 @@ func (b *Book) Reseal(ctx context.Context, db *storage.DB) (int, error) {
 	return total, nil
 }
 
-// again seals with the current key what an older one sealed; nil when there is nothing to do.
-func (b Box) again(sealed []byte) ([]byte, error) {
+// Again seals with the current key what an older one sealed; nil when there is nothing to do.
+func (b Box) Again(sealed []byte) ([]byte, error) {
 	if len(sealed) == 0 || KeyOf(sealed) == b.vault.KeyID() {
 		return nil, nil
 	}

@@ -13,6 +13,7 @@ want=(
 	"espeak-ng:espeak-ng"
 	"/usr/sbin/mariadbd:mariadb-server"
 	"bearerbox:kannel"
+	"/usr/sbin/dovecot:dovecot-imapd"
 	"/usr/lib/kannel/test/fakesmsc:kannel-extras"
 	"tshark:tshark"
 	"node:nodejs"

@@ -172,6 +172,57 @@ func (t *csvTable) Next() ([]string, int, error) {
 
 func (t *csvTable) Close() error { return nil }
 
+// Damaged gives the cells of the line that Next read last, as well as they can be read at all, without regard to quotation
+// marks: for a report in which somebody mends the line. What cannot be read is U+FFFD.
+func (t *csvTable) Damaged() []string {
+	comma := t.comma
+	if comma == "" {
+		comma = ","
+	}
+	return strings.Split(strings.ReplaceAll(t.damaged(), `"`, ""), comma)
+}
+
+func (t *csvTable) damaged() string {
+	raw := t.line
+	if len(raw) > longestShown {
+		raw = raw[:longestShown]
+	}
+	raw = bytes.TrimRight(raw, "\r\n")
+	switch {
+	case t.order != nil:
+		units := make([]uint16, len(raw)/2)
+		for i := range units {
+			units[i] = t.order.Uint16(raw[2*i:])
+		}
+		return string(utf16.Decode(units))
+	case utf8.Valid(raw):
+		return string(raw)
+	}
+	if out, err := simplifiedchinese.GB18030.NewDecoder().Bytes(raw); err == nil && !isUTF8Mostly(raw) {
+		return string(out)
+	}
+	return strings.ToValidUTF8(string(raw), "\uFFFD")
+}
+
+// longestShown is how much of a damaged line a report shows, in bytes.
+const longestShown = 8 << 10
+
+// isUTF8Mostly tells a damaged line of UTF-8 from one of GB18030: most of its characters are whole.
+func isUTF8Mostly(raw []byte) bool {
+	whole, broken := 0, 0
+	for len(raw) > 0 {
+		r, n := utf8.DecodeRune(raw)
+		switch {
+		case r == utf8.RuneError && n <= 1:
+			broken++
+		case n > 1:
+			whole++
+		}
+		raw = raw[n:]
+	}
+	return whole > broken
+}
+
 // read gives the bytes up to the end of the line. UTF-16 starts anew with each line wherever it stands: after a lost byte
 // only that line is spoilt.
 func (t *csvTable) read() ([]byte, error) {

@@ -458,7 +458,7 @@ func TestChannelsAreData(t *testing.T) {
 			for _, c := range all {
 				codes = append(codes, c.Code)
 			}
-			want := []string{"hotline", "sms", "12345", "mailbox", "people", "baixing", "minxin", "radio", "12389", "110", "walkin", "letter", "web", "mini"}
+			want := []string{"hotline", "sms", "12345", "mailbox", "people", "baixing", "minxin", "radio", "12389", "110", "walkin", "letter", "web", "mini", "open311"}
 			if diff := cmp.Diff(want, codes); diff != "" {
 				h.t.Error(diff)
 			}

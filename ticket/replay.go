@@ -51,13 +51,14 @@ type Projection struct {
 	Alert     *Alert
 
 	raw    map[string]string // id → sum of the originals
+	erased map[string]bool   // texts that were taken out for good
 	fields fields
 }
 
 // Replay makes a projection from the events of one stream, and fails when they tell of a change of state that the rules
 // do not have, or are not in order.
 func Replay(events []audit.Event) (Projection, error) {
-	p := Projection{fields: fields{}, raw: map[string]string{}}
+	p := Projection{fields: fields{}, raw: map[string]string{}, erased: map[string]bool{}}
 	var state State
 	for i, e := range events {
 		if e.StreamSeq != int64(i+1) {
@@ -68,15 +69,28 @@ func Replay(events []audit.Event) (Projection, error) {
 		}
 		var load struct {
 			Info struct {
-				Raw struct{ ID, Sum string }
+				Raw             struct{ ID, Sum, Was string }
+				ErasedTexts     []string `json:"erased_texts"`
+				ErasedOriginals []string `json:"erased_originals"`
 			}
 			Set fields
 		}
 		if err := json.Unmarshal(e.Payload, &load); err != nil {
 			return p, fmt.Errorf("event %d of %s: %w", e.StreamSeq, e.Stream, err)
 		}
-		if load.Info.Raw.ID != "" {
-			p.raw[load.Info.Raw.ID] = load.Info.Raw.Sum
+		if raw := load.Info.Raw; raw.ID != "" {
+			if had, ok := p.raw[raw.ID]; ok && had != raw.Was {
+				return p, fmt.Errorf("event %d of %s seals original %s again, which was another before", e.StreamSeq, e.Stream, raw.ID)
+			}
+			p.raw[raw.ID] = raw.Sum
+		}
+		if strings.HasSuffix(e.Type, ".anonymised") {
+			for _, id := range load.Info.ErasedTexts {
+				p.erased[id] = true
+			}
+			for _, id := range load.Info.ErasedOriginals {
+				delete(p.raw, id)
+			}
 		}
 		p.fields.apply(load.Set)
 		for _, members := range p.fields["ticket"] {
@@ -245,6 +259,10 @@ func verify(tx *storage.Tx, d *dossier) ([]Drift, error) {
 	for _, ref := range refs(events) {
 		if s, ok := shown[ref.ID]; !ok {
 			drift("text %s is missing", ref.ID)
+		} else if p.erased[ref.ID] {
+			if s != erased {
+				drift("text %s was erased and is there again", ref.ID)
+			}
 		} else if sum(ref.ID, s) != ref.Sum {
 			drift("text %s was changed", ref.ID)
 		}

@@ -22,6 +22,8 @@ var eventLabels = map[string]string{
 	"ticket.raised": "提升颜色等级", "ticket.recomputed": "重新计算时限", "ticket.repeat_linked": "关联重复诉求",
 	"ticket.graded": "颜色评定", "ticket.emotion_confirmed": "确认情绪激动", "ticket.sorted": "类别和单位建议", "ticket.classed": "确定类别",
 	"ticket.still_handling": "告知仍在办理", "step.done": "落实处置措施", "step.overdue": "处置措施逾期",
+	"ticket.instructed": "批示", "ticket.source_urge": "来源方催办", "ticket.source_supplement": "来源方补充", "ticket.incident_linked": "关联警情",
+	"ticket.anonymised": "按期匿名化", "alert.anonymised": "按期匿名化", "ticket.resealed": "原件更换密钥",
 	"leg.signed": "签收", "leg.contacted": "联系群众", "leg.reported": "处置情况报告", "leg.submitted": "提交办理结果",
 	"request.return_asked": "申请退回", "request.return_granted": "同意退回", "request.return_denied": "不同意退回",
 	"request.extension_asked": "申请延期", "request.extension_granted": "同意延期", "request.extension_denied": "不同意延期",

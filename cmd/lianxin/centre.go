@@ -32,6 +32,7 @@ import (
 	"lianxin/storage"
 	"lianxin/survey"
 	"lianxin/ticket"
+	"lianxin/ticket/channel"
 	"lianxin/workday"
 )
 
@@ -52,6 +53,7 @@ type centre struct {
 	db       *storage.DB
 	book     *contact.Book
 	office   *ticket.Office
+	gateway  *channel.Gateway
 	outbox   *sms.Outbox
 	inbox    *sms.Inbox
 	survey   *survey.Survey
@@ -102,6 +104,7 @@ func (c *centre) wireRooms(ctx context.Context) error {
 	if c.office, err = ticket.NewOffice(c.book); err != nil {
 		return err
 	}
+	c.gateway = &channel.Gateway{DB: c.db, Office: c.office, Log: c.log, PublicURL: c.cfg.PublicURL}
 	c.office.Changed = func(ticket.Ticket) { c.hub.Publish(console.EventTickets) }
 	c.office.Notify = func(n ticket.Notice) { c.hub.Publish(console.EventAlert) }
 

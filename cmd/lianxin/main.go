@@ -41,6 +41,7 @@ type commands struct {
 	Records   recordsCmd   `cmd:"" help:"Service records of other systems: whom the morning asks."`
 	Survey    surveyCmd    `cmd:"" help:"The morning survey, and the reader of replies."`
 	Ticket    ticketCmd    `cmd:"" help:"Filters that read requests: colour, domain."`
+	Tickets   ticketsCmd   `cmd:"" help:"Requests from other bodies, and their results."`
 	Workday   workdayCmd   `cmd:"" help:"Working days by the State Council calendar."`
 	Audit     auditCmd     `cmd:"" help:"The hash-chained log."`
 	Backup    backupCmd    `cmd:"" help:"Write a consistent copy of the database, also while the server runs."`

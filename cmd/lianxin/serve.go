@@ -20,6 +20,7 @@ import (
 	"lianxin/desk"
 	"lianxin/sms"
 	"lianxin/survey"
+	"lianxin/ticket/channel"
 	"lianxin/workday"
 )
 
@@ -98,6 +99,9 @@ func (c *centre) run(ctx context.Context, web net.Listener, ready func(*centre, 
 	for _, link := range c.links {
 		group.Go(func() error { return link(work) })
 	}
+	group.Go(func() error {
+		return (&channel.Runner{Gateway: c.gateway, Changed: func() { c.hub.Publish(console.EventTickets) }}).Run(work)
+	})
 	group.Go(func() error { return c.schedule.Run(work) })
 	group.Go(func() error { return c.sweep(work) })
 	group.Go(func() error {
