@@ -190,14 +190,7 @@ INSERT INTO open311_service (code, name, description, kind, type, keywords, grp,
 	('crime',   '违法犯罪举报', '举报违法犯罪线索，内容不公开',             'report',     'blackbox', '举报,诈骗,赌博',   '举报', '[]', 60),
 	('conduct', '反映民警或单位', '对民警、单位的投诉，内容不公开',         'complaint',  'blackbox', '投诉,态度,不作为', '举报', '[]', 70);
 
--- Proofs of work that were shown once.
-CREATE TABLE channel_proof (
-	nonce TEXT   PRIMARY KEY,
-	at    BIGINT NOT NULL
-);
-
 -- +goose Down
-DROP TABLE channel_proof;
 DROP TABLE open311_service;
 DROP TABLE channel_reply;
 DROP TABLE channel_receipt;

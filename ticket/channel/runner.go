@@ -110,8 +110,7 @@ func (r *Runner) end(id string) {
 // moved is what a run has done.
 type moved struct {
 	items, odd int
-	backlog    int    // what is still waiting on the other side, or here
-	position   string // where it has read to, when the run has not written it itself
+	backlog    int // what is still waiting on the other side, or here
 }
 
 // run runs a connector once and writes down how it went.
