@@ -11,6 +11,7 @@ import (
 	"lianxin/contact"
 	"lianxin/desk"
 	"lianxin/ivr"
+	"lianxin/sip/web"
 	"lianxin/sms"
 	"lianxin/sms/sim"
 	"lianxin/storage"
@@ -33,6 +34,9 @@ type Deps struct {
 	Calls  ivr.Calls
 	Live   func() []ivr.LiveCall // calls that are up on this node
 	Survey *survey.Survey
+
+	Softphones *web.Exchange // telephones in operators' browsers; nil when there are none
+
 	Outbox *sms.Outbox
 
 	// SayText is what callers hear when prompts of these keys are played, for the way of a call.

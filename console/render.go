@@ -67,6 +67,8 @@ type page struct {
 	Nav   []navGroup
 	Flash string
 	Data  any
+
+	Softphone bool // the person may take calls in the browser
 }
 
 type navGroup struct {
@@ -181,7 +183,7 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name
 		return
 	}
 	u := s.user(r)
-	p := page{Lang: s.lang(r), Title: title, Path: r.URL.Path, User: u, Nav: s.nav(u, r), Flash: s.flash(r), Data: data}
+	p := page{Lang: s.lang(r), Title: title, Path: r.URL.Path, User: u, Nav: s.nav(u, r), Flash: s.flash(r), Data: data, Softphone: s.hasSoftphone(u)}
 	if block == "" {
 		block = "base.html"
 		if r.Header.Get("HX-Request") == "true" && r.Header.Get("HX-History-Restore-Request") != "true" {

@@ -15,6 +15,7 @@ func (s *Server) routes(mux *http.ServeMux) {
 	s.ticketRoutes(mux)
 	s.surveyRoutes(mux)
 	s.handsetRoutes(mux)
+	s.softphoneRoutes(mux)
 }
 
 // A menuGroup is what stands under one heading of the navigation.

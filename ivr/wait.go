@@ -231,6 +231,9 @@ func (v *visit) ring(ctx context.Context, o *desk.Offer, answered chan<- *talk) 
 		v.hangup(ctx, call)
 		return
 	}
+	if music, err := v.h.cfg.Prompts.Get("music.wait"); err == nil {
+		call.Media().StandIn(music) // what the caller hears while the operator holds
+	}
 	answered <- &talk{call: call, ext: o.Operator.Extension, staffID: o.Operator.StaffID, done: o.Done}
 }
 

@@ -26,6 +26,7 @@ import (
 	"lianxin/schedule"
 	"lianxin/sip"
 	"lianxin/sip/media"
+	"lianxin/sip/web"
 	"lianxin/sms"
 	"lianxin/sms/sim"
 	"lianxin/speech"
@@ -64,11 +65,12 @@ type centre struct {
 	webhooks map[string]http.Handler
 	links    []func(context.Context) error // of carriers that hold a connection
 
-	engine  *media.Engine
-	phones  *sip.Server
-	board   desk.Board
-	prompts *prompts.Set
-	hotline *ivr.Hotline
+	engine     *media.Engine
+	phones     *sip.Server
+	softphones *web.Exchange // nil when switched off, or when its port was taken
+	board      desk.Board
+	prompts    *prompts.Set
+	hotline    *ivr.Hotline
 
 	sample city.Loaded
 	token  string
@@ -221,8 +223,11 @@ func (c *centre) bindLines() (err error) {
 	if c.engine, err = media.NewEngine(media.Config{PortLow: c.cfg.RTPPorts.Low, PortHigh: c.cfg.RTPPorts.High, Log: c.log}); err != nil {
 		return err
 	}
-	c.phones, err = sip.New(c.sipConfig(), c.engine)
-	return err
+	if c.phones, err = sip.New(c.sipConfig(), c.engine); err != nil {
+		return err
+	}
+	c.openSoftphones()
+	return nil
 }
 
 // openLines opens what answers the telephone: board, prompts, flow, hotline.
@@ -245,7 +250,7 @@ func (c *centre) openLines(ctx context.Context) (err error) {
 		return err
 	}
 	hotline := ivr.Config{
-		DB: c.db, Book: c.book, Office: c.office, Board: c.board, Dial: c.phones.Dial, Prompts: c.prompts, KB: base, Flow: flow,
+		DB: c.db, Book: c.book, Office: c.office, Board: c.board, Dial: c.dial(), Prompts: c.prompts, KB: base, Flow: flow,
 		Ladder:     c.phones.Ladder,
 		Recordings: filepath.Join(c.cfg.Data, recordingsDir), Number: c.cfg.Hotline, Node: c.node, MaxCalls: c.cfg.MaxCalls, Log: c.log,
 	}
@@ -326,7 +331,9 @@ const fewLegs = 40
 // overloaded reports whether one more call would make those that are up suffer.
 func (c *centre) overloaded() bool { return c.engine.Legs() >= fewLegs && c.engine.Overloaded() }
 
-func (c *centre) registered(user string, up bool) {
+// registered tells the board that an extension's telephones have changed; with one left of two it stays reachable.
+func (c *centre) registered(user string, _ bool) {
+	up := c.reachable(user)
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if err := c.board.Registered(ctx, user, up); err != nil && !errors.Is(err, desk.ErrUnknown) && !errors.Is(err, desk.ErrClosed) {
@@ -362,7 +369,7 @@ func (c *centre) seatOperators(ctx context.Context) error {
 func (c *centre) console() http.Handler {
 	return console.New(console.Deps{
 		DB: c.db, Log: c.log, Hub: c.hub, HTTPS: c.cfg.TLSCert != "", Sample: c.cfg.Sample,
-		Book: c.book, Office: c.office, Board: c.board, Calls: ivr.Calls{Vault: c.book.Vault}, Live: c.hotline.Live,
+		Book: c.book, Office: c.office, Board: c.board, Calls: ivr.Calls{Vault: c.book.Vault}, Live: c.hotline.Live, Softphones: c.softphones,
 		Survey: c.survey, Outbox: c.outbox, Handset: c.sim, SayText: func(keys []string) string { return c.prompts.Text(keys...) },
 		Recordings: filepath.Join(c.cfg.Data, recordingsDir),
 		Trace:      c.hotline.Trace, Capture: c.capture, Packets: c.cfg.packets(c.book.Vault),
@@ -377,6 +384,9 @@ func (c *centre) close() {
 	}
 	if c.board != nil {
 		c.board.Close()
+	}
+	if c.softphones != nil {
+		c.softphones.Close()
 	}
 	if c.engine != nil {
 		c.engine.Close()

@@ -33,6 +33,8 @@ type Config struct {
 	SIPKey  string `name:"sip-key" help:"Private key file (PEM) of SIP over TLS." env:"LIANXIN_SIP_KEY"`
 	SIPSRTP string `name:"sip-srtp" help:"Whether the voice of phones and trunks over TLS is encrypted (SRTP, keys by SDES): offered, required or off." enum:"offered,required,off" default:"offered" env:"LIANXIN_SIP_SRTP"`
 
+	SoftphonePort int `name:"softphone-port" help:"UDP port for the telephone in operators' browsers (WebRTC); 0 switches it off." default:"15999" env:"LIANXIN_SOFTPHONE_PORT"`
+
 	RTPPorts PortRange `name:"rtp-ports" help:"UDP ports of the voice. Keep them out of the kernel's ephemeral range." default:"16000-17999" env:"LIANXIN_RTP_PORTS"`
 	PublicIP string    `name:"public-ip" help:"Address that phones are told to send to; by default the one from which this machine reaches them." env:"LIANXIN_PUBLIC_IP"`
 	Trunks   []string  `name:"trunk" help:"Addresses (IP or CIDR) of the carrier's trunks: their P-Asserted-Identity is believed." env:"LIANXIN_TRUNKS"`
@@ -145,6 +147,9 @@ func (c *Config) check() error {
 	}
 	if c.SIPTLS != "" && (c.SIPCert == "" || c.SIPKey == "") {
 		return errors.New("--sip-tls needs --sip-cert and --sip-key")
+	}
+	if c.SoftphonePort != 0 && (c.SoftphonePort < 1024 || c.SoftphonePort > 65535 || c.SoftphonePort >= c.RTPPorts.Low && c.SoftphonePort <= c.RTPPorts.High) {
+		return fmt.Errorf("--softphone-port %d: want a port from 1024 to 65535 outside --rtp-ports, or 0", c.SoftphonePort)
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return errors.New("--tls-cert and --tls-key belong together")

@@ -18,7 +18,7 @@ import (
 func (c *centre) health(ctx context.Context) []console.Part {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	return []console.Part{c.storageHealth(ctx), c.sipHealth(), c.mediaHealth(), c.deskHealth(ctx), c.smsHealth(ctx), c.diskHealth(), c.recordingHealth()}
+	return []console.Part{c.storageHealth(ctx), c.sipHealth(), c.mediaHealth(), c.softphoneHealth(), c.deskHealth(ctx), c.smsHealth(ctx), c.diskHealth(), c.recordingHealth()}
 }
 
 func (c *centre) storageHealth(ctx context.Context) console.Part {

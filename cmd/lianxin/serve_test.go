@@ -36,6 +36,7 @@ func defaults(t *testing.T, dir string) *Config {
 	c := cli.Config
 	c.Data, c.HTTP, c.SIP = dir, "127.0.0.1:0", "127.0.0.1:0"
 	c.RTPPorts = PortRange{Low: 27000, High: 27199}
+	c.SoftphonePort = 0 // one program of many at a time could have it
 	c.Window, c.Drain = "00:00-24:00", 100*time.Millisecond
 	return &c
 }

@@ -22,6 +22,7 @@ var rooms = []string{
 	"table",
 	"sip/media",
 	"sip",
+	"sip/web",
 	"speech",
 	"org",
 	"contact",

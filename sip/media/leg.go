@@ -28,6 +28,7 @@ type Params struct {
 	Strict  bool           // only Remote's IP address may send, and we always send to Remote: for known trunks
 	Near    netip.Addr     // where the far end's signalling comes from; preferred when a NAT hides Remote
 	SRTP    *SRTP          // how packets are encrypted, nil for not at all
+	SSRC    uint32         // the SSRC to send with, where another transport has chosen it; random when 0
 }
 
 // A Format is a codec with the payload type agreed for it.
@@ -96,6 +97,7 @@ type Leg struct {
 	setup     atomic.Pointer[setup]
 	play      atomic.Pointer[playback]
 	loop      atomic.Pointer[looping]
+	standIn   atomic.Pointer[looping]
 	keys      atomic.Pointer[keying]
 	ins, outs atomic.Pointer[[]*pipe]
 	taps      atomic.Pointer[[]*Tap]
@@ -141,7 +143,7 @@ func makeLeg(e *Engine, link link, port int, id string) *Leg {
 	return l
 }
 
-// Port is the local RTP port; RTCP is on the next one.
+// Port is the local RTP port; RTCP is on the next one. It is 0 for a leg without a socket (OpenVia).
 func (l *Leg) Port() int { return l.port }
 
 // ID names the leg within its engine, for logs.
@@ -230,6 +232,9 @@ func (l *Leg) frame(tick int64) {
 	// What we hear, and who wants it.
 	heard := &sc.heard
 	l.jitter.pop(heard, &l.now)
+	if m := l.standIn.Load(); m != nil && !s.Receive { // the far end holds us, and has no music of its own
+		m.next(heard, s.Codec)
+	}
 	sc.decoded = false
 	if pipes := l.outs.Load(); pipes != nil {
 		for _, p := range *pipes {
@@ -275,6 +280,9 @@ func (l *Leg) apply(s *setup, tick int64) {
 		l.out.init(l.pacer.rng, tick)
 		l.jitter.init(&l.pacer.pool)
 		l.report.init(l.pacer.rng, tick)
+	}
+	if s.SSRC != 0 {
+		l.out.header.SSRC = s.SSRC
 	}
 	l.in.latch.renegotiate(s, tick, int64(l.engine.cfg.Learning/FrameTime))
 	if l.in.latch.locked == (netip.AddrPort{}) {

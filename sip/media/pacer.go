@@ -238,7 +238,9 @@ func (p *pacer) release(all bool) {
 			continue
 		}
 		r.leg.link.close()
-		r.leg.engine.ports.put(r.leg.port)
+		if r.leg.port != 0 {
+			r.leg.engine.ports.put(r.leg.port)
+		}
 	}
 	clear(p.retired[len(keep):])
 	p.retired = keep

@@ -93,6 +93,16 @@ func (m *looping) next(f *frame, c Codec) bool {
 	return true
 }
 
+// StandIn is what those who listen to this leg hear while its far end holds us (Params.Receive is false) and sends nothing: music on hold.
+// A later StandIn replaces it; nil takes it away.
+func (l *Leg) StandIn(p *Prompt) {
+	if p == nil || p.frames == 0 {
+		l.standIn.Store(nil)
+		return
+	}
+	l.standIn.Store(&looping{prompt: p, pos: rand.IntN(p.frames)})
+}
+
 // Loop plays a prompt over and over whenever nothing else is said, beginning at a random place, so that callers
 // who wait together do not hear the same bar. A later Loop replaces it. stop is idempotent.
 func (l *Leg) Loop(p *Prompt) (stop func()) {
