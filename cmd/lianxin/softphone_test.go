@@ -318,4 +318,3 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 	t.Fatalf("did not happen: %s", what)
 }
-
