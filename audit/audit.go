@@ -92,6 +92,16 @@ func Stream(tx *storage.Tx, stream string) ([]Event, error) {
 	return storage.All(tx, scan, selectEvent+` WHERE stream = $1 ORDER BY stream_seq`, stream)
 }
 
+// Last returns the last event of one thing whose type begins with none of the prefixes, or storage.ErrNotFound.
+func Last(tx *storage.Tx, stream string, but ...string) (Event, error) {
+	where, args := ` WHERE stream = $1`, []any{stream}
+	for _, b := range but {
+		args = append(args, b+"%")
+		where += fmt.Sprintf(` AND type NOT LIKE $%d`, len(args))
+	}
+	return storage.One(tx, scan, selectEvent+where+` ORDER BY stream_seq DESC LIMIT 1`, args...)
+}
+
 // After returns up to limit events of the whole log that come after seq.
 func After(tx *storage.Tx, seq int64, limit int) ([]Event, error) {
 	return storage.All(tx, scan, selectEvent+` WHERE seq > $1 ORDER BY seq LIMIT $2`, seq, limit)

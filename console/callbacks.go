@@ -213,7 +213,16 @@ func (s *Server) readCallback(tx *storage.Tx, lang string, u *user, id string) (
 	v.MayTry = open && calls
 	v.MayFinish = v.MayTry && c.Kind != ticket.CallbackReview
 	v.MayReveal = v.Person != nil && v.Person.May
-	if r := s.Office.Rules; open && c.Outcome != ticket.Reached && c.Outcome != ticket.WrongNumber {
+	r, err := s.Office.RulesInForce(tx)
+	if err != nil {
+		return nil, err
+	}
+	if v.Ticket != nil {
+		if r, err = s.Office.RulesOf(tx, *v.Ticket); err != nil {
+			return nil, err
+		}
+	}
+	if open && c.Outcome != ticket.Reached && c.Outcome != ticket.WrongNumber {
 		if n, days, parts := countTries(v.Tries, id); n < r.MinTries || days < r.MinTryDays || parts < r.MinTryParts {
 			v.Needed = translate(lang, "tries-needed", r.MinTries, r.MinTryDays, r.MinTryParts, n, days, parts)
 		}

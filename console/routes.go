@@ -34,6 +34,7 @@ var menu = []menuGroup{
 	{"", []menuItem{
 		{"/board", "board", "board", org.ViewBoard},
 		{"/tickets", "tickets", "ticket", org.ViewTicket},
+		{"/notices", "notices", "inbox", org.ViewTicket},
 		{"/callbacks", "callbacks", "back", org.ViewCallbacks},
 		{"/alerts", "alerts", "alert", org.ViewAlerts},
 	}},
@@ -48,6 +49,7 @@ var menu = []menuGroup{
 		{"/handset", "handset", "handset", org.UseHandset},
 	}},
 	{"menu.system", []menuItem{
+		{"/rules", "rules-menu", "log", org.ViewRules},
 		{"/log", "log", "log", org.ViewAudit},
 	}},
 }

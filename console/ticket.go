@@ -29,6 +29,9 @@ func (s *Server) readTicket(tx *storage.Tx, lang string, u *user, id string) (v 
 	if v.names, err = readNames(tx, lang); err != nil {
 		return nil, err
 	}
+	if v.rules, err = s.Office.RulesOf(tx, v.T); err != nil {
+		return nil, err
+	}
 	if v.Channel, err = s.Office.Channel(tx, v.T.Channel); err != nil {
 		return nil, err
 	}
@@ -68,7 +71,7 @@ func (s *Server) readTicket(tx *storage.Tx, lang string, u *user, id string) (v 
 		}
 		v.Tries = append(v.Tries, tries...)
 	}
-	for _, g := range s.Office.Rules.RefusalGrounds {
+	for _, g := range v.rules.RefusalGrounds {
 		if g.Code == v.T.Ground {
 			v.Ground = g.Label
 		}

@@ -95,7 +95,7 @@ var handling = []action{
 			{Name: "co", Kind: "units", Options: units},
 			{Name: "note", Kind: "area", Max: 2000},
 		}
-		if v.T.Returns >= v.office.Rules.MaxReturns {
+		if v.T.Returns >= v.rules.MaxReturns {
 			f = append(f, field{Name: "designated", Kind: "check", Hint: "hint-designated"})
 		}
 		return f
@@ -199,7 +199,7 @@ var handling = []action{
 	{code: "ask-return", look: "quiet", offer: func(v *ticketView) []subject {
 		return v.ownLegs(org.RequestReturn, func(l ticket.Leg) bool {
 			return v.in(ticket.Dispatched, ticket.Handling) && (l.State == ticket.LegPending || l.State == ticket.LegSigned || l.State == ticket.LegWorking) &&
-				!l.Designated && !v.asked(ticket.AskReturn) && (l.Role == ticket.Co || v.T.Returns < v.office.Rules.MaxReturns)
+				!l.Designated && !v.asked(ticket.AskReturn) && (l.Role == ticket.Co || v.T.Returns < v.rules.MaxReturns)
 		})
 	}, fields: func(v *ticketView, _ subject) []field {
 		return []field{
@@ -214,7 +214,7 @@ var handling = []action{
 	{code: "ask-extension", look: "quiet", offer: func(v *ticketView) []subject {
 		return v.ownLegs(org.RequestExtension, func(l ticket.Leg) bool {
 			return l.Role == ticket.Host && v.in(ticket.Handling) && v.works(l) && !v.asked(ticket.AskExtension) &&
-				v.T.Extensions < v.office.Rules.MaxExtensions && v.beforeDue(ticket.ClockHandle)
+				v.T.Extensions < v.rules.MaxExtensions && v.beforeDue(ticket.ClockHandle)
 		})
 	}, fields: func(v *ticketView, _ subject) []field {
 		return []field{
@@ -228,7 +228,7 @@ var handling = []action{
 	{code: "ask-suspend", look: "quiet", offer: func(v *ticketView) []subject {
 		return v.ownLegs(org.RequestExtension, func(l ticket.Leg) bool {
 			return l.Role == ticket.Host && v.in(ticket.Handling) && v.works(l) && !v.asked(ticket.AskSuspend) &&
-				v.T.Suspensions < v.office.Rules.MaxSuspensions
+				v.T.Suspensions < v.rules.MaxSuspensions
 		})
 	}, fields: func(v *ticketView, _ subject) []field {
 		return []field{
@@ -313,7 +313,7 @@ var handling = []action{
 		return once(v.in(ticket.New) && v.centre(org.RefuseTicket) && v.T.DecidedBy != v.me.Actor())
 	}, fields: func(v *ticketView, on subject) []field {
 		var grounds []option
-		for _, g := range v.office.Rules.RefusalGrounds {
+		for _, g := range v.rules.RefusalGrounds {
 			grounds = append(grounds, option{Value: g.Code, Label: g.Label})
 		}
 		return append([]field{{Name: "ground", Kind: "select", Required: true, Options: grounds}}, replyFields("notice")(v, on)...)
@@ -360,7 +360,7 @@ var handling = []action{
 			return did(o.Withdraw(tx, c.ticket, ticket.Withdrawal{Reason: c.in.text("reason"), Evidence: c.in.text("evidence")}, c.by))
 		}},
 	{code: "archive", look: "quiet", offer: func(v *ticketView) []subject {
-		return once(v.in(ticket.Closed) && v.centre(org.ArchiveTicket) && !v.Now.Before(v.T.ClosedAt.AddDate(0, 0, v.office.Rules.ArchiveDays)))
+		return once(v.in(ticket.Closed) && v.centre(org.ArchiveTicket) && !v.Now.Before(v.T.ClosedAt.AddDate(0, 0, v.rules.ArchiveDays)))
 	}, do: func(o *ticket.Office, tx *storage.Tx, c command) error { return did(o.Archive(tx, c.ticket, c.by)) }},
 }
 

@@ -41,6 +41,7 @@ type ticketView struct {
 
 	me      *user
 	classes classNames
+	rules   ticket.Rules // under which the ticket was opened
 	names   names
 	office  *ticket.Office
 	lang    string
@@ -204,7 +205,7 @@ func (v *ticketView) triedEnough() bool {
 	if v.T.ContactID == "" {
 		return true
 	}
-	r := v.office.Rules
+	r := v.rules
 	return slices.ContainsFunc(v.Callbacks, func(c ticket.Callback) bool {
 		n, days, parts := countTries(v.Tries, c.ID)
 		return c.Kind == ticket.CallbackReview && c.Round == v.T.Round && n >= r.MinTries && days >= r.MinTryDays && parts >= r.MinTryParts
@@ -369,7 +370,7 @@ type clockView struct {
 
 func (s *Server) clockView(c ticket.Clock, lang string, now time.Time) clockView {
 	v := clockView{Clock: c, Time: untilDue(lang, c.DueAt, now)}
-	r := workday.Reckoner{Calendar: s.Office.Calendar, Hours: s.Office.Hours}
+	r := s.Office.Reckoner()
 	used := c.Total
 	switch {
 	case c.State == ticket.Paused:

@@ -27,6 +27,8 @@ func (s *Server) ticketRoutes(mux *http.ServeMux) {
 	s.callbackRoutes(mux)
 	s.alertRoutes(mux)
 	s.logRoutes(mux)
+	s.rulesRoutes(mux)
+	s.noticeRoutes(mux)
 }
 
 // ticketListView is the list of tickets with what was asked for.

@@ -90,6 +90,7 @@ const (
 	ManageStaff  Action = "org.manage"                  // units, staff, extensions
 	ManageTokens Action = "token.manage"                //
 	ManageRules  Action = "rules.manage"                // limits, calendar, channels, flows
+	ViewRules    Action = "rules.view"                  // limits and calendar as they stand
 	ViewAudit    Action = "audit.view"                  //
 	ViewHealth   Action = "system.view"                 // health and metrics on pages
 )
@@ -195,6 +196,7 @@ var table = []struct {
 	{ManageStaff, "管理机构人员", is(Admin)},
 	{ManageTokens, "管理接口令牌", is(Admin)},
 	{ManageRules, "管理规则", is(Admin)},
+	{ViewRules, "查看规则", join(centre, is(Reviewer, Inspector, Admin, Auditor))},
 	{ViewAudit, "查看审计日志", is(Auditor)},
 	{ViewHealth, "查看系统运行状态", is(Supervisor, Leader, Admin, Auditor)},
 }

@@ -21,7 +21,12 @@ func (o *Office) OpenCallback(tx *storage.Tx, c Callback) (Callback, error) {
 	if !c.By.valid() {
 		return Callback{}, refuse("actor", "操作人不明,不能办理")
 	}
-	span, ok := o.Rules.Callbacks[c.Kind]
+	now := o.now()
+	rules, _, err := o.inForce(tx, now)
+	if err != nil {
+		return Callback{}, err
+	}
+	span, ok := rules.Callbacks[c.Kind]
 	switch {
 	case !ok || c.Kind == CallbackReview:
 		return Callback{}, refuse("kind", "不能登记“%s”类回访任务", c.Kind)
@@ -42,7 +47,6 @@ func (o *Office) OpenCallback(tx *storage.Tx, c Callback) (Callback, error) {
 			return Callback{}, fmt.Errorf("open a call-back: %w", err)
 		}
 	}
-	now := o.now()
 	n := &Callback{ID: newID(), Key: c.Key, TicketID: c.TicketID, Kind: c.Kind, State: CallbackOpen, ContactID: c.ContactID, CallID: c.CallID,
 		RecordID: c.RecordID, Assignee: c.Assignee, OpenedBy: c.By.String(), OpenedAt: now, Due: ms(c.Due), version: 1}
 	if c.ExcludeUnit != "" {
@@ -69,7 +73,7 @@ func (o *Office) OpenCallback(tx *storage.Tx, c Callback) (Callback, error) {
 		})
 		return *n, err
 	}
-	d := &dossier{o: o, tx: tx, rules: o.Rules, stream: CallbackStream(n.ID), by: c.By, now: now, fresh: true, loaded: fields{}, seen: fields{}}
+	d := &dossier{o: o, tx: tx, rules: rules, stream: CallbackStream(n.ID), by: c.By, now: now, fresh: true, loaded: fields{}, seen: fields{}}
 	if err := add(d); err != nil {
 		return Callback{}, err
 	}
@@ -116,7 +120,11 @@ func (o *Office) doCallback(tx *storage.Tx, id string, by Actor, now time.Time, 
 }
 
 func (o *Office) loadCallback(tx *storage.Tx, id string, by Actor, now time.Time, lock string) (*dossier, error) {
-	d := &dossier{o: o, tx: tx, rules: o.Rules, stream: CallbackStream(id), by: by, now: now}
+	d := &dossier{o: o, tx: tx, stream: CallbackStream(id), by: by, now: now}
+	var err error
+	if d.rules, _, err = o.inForce(tx, now); err != nil {
+		return nil, err
+	}
 	c, err := one[Callback](tx, ` WHERE id = $1 `+lock, id)
 	if err != nil {
 		return nil, fmt.Errorf("call-back %s: %w", id, err)
@@ -252,12 +260,16 @@ func (o *Office) RaiseAlert(tx *storage.Tx, a Alert) (Alert, error) {
 		}
 	}
 	now := o.now()
+	rules, _, err := o.inForce(tx, now)
+	if err != nil {
+		return Alert{}, err
+	}
 	n := &Alert{ID: newID(), Key: a.Key, Rule: a.Rule, Level: a.Level, State: AlertRaised, TicketID: a.TicketID, CallID: a.CallID,
 		ContactID: a.ContactID, RecordID: a.RecordID, Subject: a.Subject, RaisedBy: a.By.String(), RaisedAt: now, AckDue: ms(a.AckDue), version: 1}
 	if n.AckDue.IsZero() {
-		n.AckDue = ms(o.reckoner().Deadline(now, o.Rules.AlertAck[a.Level]))
+		n.AckDue = ms(o.reckoner().Deadline(now, rules.AlertAck[a.Level]))
 	}
-	d := &dossier{o: o, tx: tx, rules: o.Rules, stream: AlertStream(n.ID), by: a.By, now: now, fresh: true, alert: n, loaded: fields{}, seen: fields{}}
+	d := &dossier{o: o, tx: tx, rules: rules, stream: AlertStream(n.ID), by: a.By, now: now, fresh: true, alert: n, loaded: fields{}, seen: fields{}}
 	n.TitleRef, n.Title = d.write("title", a.Title)
 	n.EvidenceRef, n.Evidence = d.write("evidence", a.Evidence)
 	d.notices = append(d.notices, Notice{TicketID: n.TicketID, Subject: n.ID, Point: PointRaised, Kind: NoticeAlert, Colour: n.Level,
@@ -276,7 +288,10 @@ func (o *Office) loadAlert(tx *storage.Tx, id string, by Actor, now time.Time, l
 	if err != nil {
 		return nil, fmt.Errorf("alert %s: %w", id, err)
 	}
-	d := &dossier{o: o, tx: tx, rules: o.Rules, stream: AlertStream(id), by: by, now: now, alert: a}
+	d := &dossier{o: o, tx: tx, stream: AlertStream(id), by: by, now: now, alert: a}
+	if d.rules, _, err = o.inForce(tx, now); err != nil {
+		return nil, err
+	}
 	return d, d.ready()
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"lianxin/org"
 	"lianxin/storage"
+	"lianxin/workday"
 )
 
 // Dispatching is to whom a ticket goes.
@@ -100,6 +101,9 @@ func (d *dossier) mayHold(unit string) error {
 // Sign signs for a leg (签收). With 主办's signature the ticket is 办理中 and the clocks of contact and report start.
 func (o *Office) Sign(tx *storage.Tx, legID string, by Actor) (Ticket, error) {
 	return o.doLeg(tx, legID, by, func(d *dossier, l *Leg) error {
+		if l.State != LegPending && l.SignedBy != "" && l.State.Live() {
+			return refuse("leg_state", "该工单已由%s于%s签收,当前为“%s”", o.nameOf(tx, l.SignedBy), l.SignedAt.In(workday.Zone).Format("15:04"), l.State.Label())
+		}
 		if l.State != LegPending {
 			return refuse("leg_state", "该工单当前为“%s”,不能签收", l.State.Label())
 		}

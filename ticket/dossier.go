@@ -204,7 +204,7 @@ func (d *dossier) emit(typ string, info any) error {
 	if d.ticket != nil {
 		e.Rule = d.ticket.RuleVersion
 	} else {
-		e.Rule = d.o.Rules.ID()
+		e.Rule = d.rules.ID()
 	}
 	d.pending = append(d.pending, e)
 	d.seen = now
@@ -367,7 +367,10 @@ func (o *Office) doAt(tx *storage.Tx, id string, by Actor, now time.Time, comman
 		return Ticket{}, err
 	}
 	if by.Seen != 0 && by.Seen != d.ticket.Revision {
-		return Ticket{}, stale()
+		if err := d.notAccused(by); err != nil {
+			return Ticket{}, err
+		}
+		return Ticket{}, d.staleBy()
 	}
 	if err := d.notAccused(by); err != nil {
 		return Ticket{}, err

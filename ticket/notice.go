@@ -77,20 +77,29 @@ func (o *Office) Notices(tx *storage.Tx, f NoticeFilter) ([]Notice, error) {
 	if f.Limit <= 0 {
 		f.Limit = 100
 	}
-	where, args := ` WHERE show_at <= $1`, []any{storage.At(f.At)}
+	q := &query{}
 	switch {
 	case f.Viewer.Kind == SystemActor:
-	case f.Viewer.ofCentre():
-		where += ` AND unit = ''`
-	case f.Viewer.officer():
-		args = append(args, f.Viewer.Unit)
-		where += ` AND unit = $2 AND unit <> ''`
-	default:
+	case !f.Viewer.officer() || !f.Viewer.may(org.ViewTicket):
 		return nil, nil
+	default:
+		if err := o.visible(tx, q, f.Viewer); err != nil {
+			return nil, fmt.Errorf("list notices: %w", err)
+		}
+		q.conds = []string{`(ticket_id = '' OR EXISTS (SELECT 1 FROM ticket` + q.where() + ` AND ticket.id = ticket_notice.ticket_id))`}
+		if f.Viewer.ofCentre() {
+			q.and(`unit = ''`)
+			q.and(`(role = '' OR role = ?)`, string(f.Viewer.Role))
+		} else {
+			q.and(`unit = ? AND unit <> ''`, f.Viewer.Unit)
+		}
 	}
+	q.and(`show_at <= ?`, storage.At(f.At))
 	if f.Unread {
-		where += ` AND read_at IS NULL`
+		q.and(`read_at IS NULL`)
 	}
+	args := q.args
+	where := q.where()
 	args = append(args, f.Limit)
 	var out []*Notice
 	if err := list(tx, &out, where+fmt.Sprintf(` ORDER BY show_at DESC, id DESC LIMIT $%d`, len(args)), args...); err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"lianxin/contact"
@@ -27,6 +28,10 @@ type Office struct {
 	// *Refusal when there is no number that can be texted. nil: replies by text are sent by hand.
 	SendText func(tx *storage.Tx, t Ticket, reply string) error
 
+	// SendNotice queues a text to the citizen that is no reply: handling goes on, or takes longer. key names it, so that it
+	// goes out once. It returns a *Refusal when there is no number that can be texted. nil: people tell the citizen.
+	SendNotice func(tx *storage.Tx, t Ticket, key, text string) error
+
 	// Grader gives tickets their colour when they come in, are accepted, and when new facts are there; nil leaves colours to
 	// people. Known adds what other rooms know of a matter or its citizen (watch flags, watch periods, verified threats);
 	// Contacts counts contacts of a citizen in [from, to) that no ticket stands for, such as calls. Both may be nil.
@@ -43,6 +48,7 @@ type Office struct {
 	Changed func(Ticket)
 
 	cache rulesCache
+	added atomic.Pointer[workday.Calendar] // Calendar with the years that are kept in the database
 }
 
 // NewOffice is an office with the embedded calendar, default hours and default rules.
@@ -93,7 +99,7 @@ func ms(t time.Time) time.Time {
 }
 
 func (o *Office) reckoner() workday.Reckoner {
-	return workday.Reckoner{Calendar: o.Calendar, Hours: o.Hours}
+	return workday.Reckoner{Calendar: o.calendar(), Hours: o.Hours}
 }
 
 func noRole() error { return refuse("role", "您的岗位没有此项权限") }

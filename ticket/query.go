@@ -297,7 +297,10 @@ func (o *Office) Asked(tx *storage.Tx, kind RequestKind, viewer Actor) ([]Reques
 	if err := o.visible(tx, q, viewer); err != nil {
 		return nil, err
 	}
-	sub := `ticket_id IN (SELECT id FROM ticket` + q.where() + `)`
+	if len(q.conds) == 0 {
+		q.and(`1 = 1`)
+	}
+	sub := `EXISTS (SELECT 1 FROM ticket` + q.where() + ` AND ticket.id = ticket_request.ticket_id)`
 	q.conds = []string{sub, `state = 'asked'`}
 	if kind != "" {
 		q.and(`kind = ?`, string(kind))
@@ -347,7 +350,7 @@ func (o *Office) Callbacks(tx *storage.Tx, f CallbackFilter) ([]Callback, int, e
 		if err := o.visible(tx, q, f.Viewer); err != nil {
 			return nil, 0, err
 		}
-		q.conds = []string{`(ticket_id = '' OR ticket_id IN (SELECT id FROM ticket` + q.where() + `))`}
+		q.conds = []string{`(ticket_id = '' OR EXISTS (SELECT 1 FROM ticket` + q.where() + ` AND ticket.id = ticket_callback.ticket_id))`}
 		if f.Viewer.Unit != "" {
 			q.and(`' ' || exclude_units || ' ' NOT LIKE ?`, "% "+f.Viewer.Unit+" %")
 		}
@@ -448,7 +451,7 @@ func (o *Office) Alerts(tx *storage.Tx, f AlertFilter) ([]Alert, int, error) {
 		if err := o.visible(tx, q, f.Viewer); err != nil {
 			return nil, 0, err
 		}
-		q.conds = []string{`(ticket_id = '' OR ticket_id IN (SELECT id FROM ticket` + q.where() + `))`}
+		q.conds = []string{`(ticket_id = '' OR EXISTS (SELECT 1 FROM ticket` + q.where() + ` AND ticket.id = ticket_alert.ticket_id))`}
 	}
 	for column, v := range map[string]string{`state`: string(f.State), `rule`: f.Rule, `level`: string(f.Level), `ticket_id`: f.TicketID, `call_id`: f.CallID} {
 		if v != "" {

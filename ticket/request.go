@@ -15,7 +15,7 @@ import (
 type Ruling struct {
 	Grant    bool
 	Note     string // required when it is not granted
-	Informed string // extension: how the citizen was told (I11)
+	Informed string // extension: how the citizen was told (I11); empty: by a text that goes out now
 }
 
 func (d *dossier) request(id string) *Request {
@@ -59,7 +59,10 @@ func (o *Office) decide(tx *storage.Tx, requestID string, kind RequestKind, r Ru
 			return refuse("kind", "该申请不是%s申请", kind.Label())
 		}
 		if q.State != Asked {
-			return refuse("decided", "该申请已审批或失效(%s)", q.State.Label())
+			if q.DecidedBy != "" {
+				return refuse("decided", "该申请已由%s审批:%s", o.nameOf(tx, q.DecidedBy), q.State.Label())
+			}
+			return refuse("decided", "该申请已失效(%s)", q.State.Label())
 		}
 		if err := d.centre(act); err != nil {
 			return err
@@ -230,7 +233,8 @@ func (o *Office) RequestExtension(tx *storage.Tx, legID string, days int, reason
 	return *q, nil
 }
 
-// DecideExtension decides an extension; for 红 that is a leader's alone. Granting needs to say how the citizen was told.
+// DecideExtension decides an extension; for 红 that is a leader's alone. The citizen is told of it: as Ruling.Informed says,
+// or, when that is empty, by a text that the program sends.
 func (o *Office) DecideExtension(tx *storage.Tx, requestID string, r Ruling, by Actor) (Ticket, error) {
 	return o.decide(tx, requestID, AskExtension, r, by, org.DecideExtension, func(d *dossier, q *Request, l *Leg) error {
 		if err := d.in("审批延期", Handling); err != nil {
@@ -242,14 +246,15 @@ func (o *Office) DecideExtension(tx *storage.Tx, requestID string, r Ruling, by 
 		if d.rules.ExtensionDays[d.ticket.Colour] == 0 && by.Role != org.Leader {
 			return refuse("leader", "%s色诉求延期须由局领导批准", d.ticket.Colour)
 		}
-		if strings.TrimSpace(r.Informed) == "" {
-			return refuse("informed", "同意延期须告知群众,请填写告知方式和时间")
-		}
-		q.InformedRef, q.Informed = d.write("informed", r.Informed)
-		d.ticket.Extensions++
 		for _, c := range d.live(ClockHandle, nil) {
 			d.extend(c, q.Days)
 		}
+		told, err := d.informed(r.Informed, d.promised())
+		if err != nil {
+			return err
+		}
+		q.InformedRef, q.Informed = d.write("informed", told)
+		d.ticket.Extensions++
 		return nil
 	})
 }

@@ -214,19 +214,23 @@ type rulesCache struct {
 	sets map[string]Rules
 }
 
-// current is the ID of the rules in force, saved if they are new.
+// current is the ID of the rules in force; the program's own are saved when a ticket first comes under them.
 func (o *Office) current(tx *storage.Tx, now time.Time) (Rules, string, error) {
-	id := o.Rules.ID()
-	body, err := json.Marshal(o.Rules)
+	r, id, err := o.inForce(tx, now)
+	if err != nil || id != "" {
+		return r, id, err
+	}
+	id = r.ID()
+	body, err := json.Marshal(r)
 	if err != nil {
 		return Rules{}, "", err
 	}
 	_, err = tx.Exec(`INSERT INTO ticket_rules (version, effective, author, body, saved_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (version) DO NOTHING`,
-		id, o.Rules.Effective, o.Rules.Author, string(body), storage.At(now))
+		id, r.Effective, r.Author, string(body), storage.At(now))
 	if err != nil {
 		return Rules{}, "", fmt.Errorf("save rules %s: %w", id, err)
 	}
-	return o.Rules, id, nil
+	return r, id, nil
 }
 
 // rules reads the rule set under which a ticket was opened.

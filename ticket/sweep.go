@@ -18,6 +18,9 @@ import (
 func (o *Office) Sweep(ctx context.Context, db *storage.DB, now time.Time) ([]Notice, error) {
 	s := sweep{o: o, ctx: ctx, db: db, now: ms(now)}
 	at := storage.At(s.now)
+	if err := db.View(ctx, o.ReadCalendar); err != nil {
+		s.errs = append(s.errs, err)
+	}
 	s.each("clocks", `SELECT DISTINCT ticket_id FROM ticket_clock WHERE next_at <= $1 AND ticket_id > $2 ORDER BY ticket_id LIMIT 200`, []any{at}, s.clocks)
 	s.each("suspensions", `SELECT DISTINCT ticket_id FROM ticket_clock WHERE kind = 'suspend' AND state = 'running' AND due_at <= $1 AND ticket_id > $2 ORDER BY ticket_id LIMIT 200`, []any{at}, s.wake)
 	s.each("ratings", `SELECT id FROM ticket WHERE state IN ('REPLIED', 'ANSWERED') AND id > $1 ORDER BY id LIMIT 200`, nil, s.rating)
@@ -92,6 +95,11 @@ func (s *sweep) clocks(tx *storage.Tx, id string) (raised []Notice, err error) {
 				if err := d.emit("clock."+string(p.point), map[string]any{"clock": c.ID, "kind": c.Kind, "planned": p.at, "due": c.DueAt}); err != nil {
 					return err
 				}
+				if c.Kind == ClockHandle && p.point == PointHalf && d.ticket.State.Open() {
+					if err := d.stillHandling(); err != nil {
+						return err
+					}
+				}
 				if late := c.Kind == ClockHandle && (p.point == PointDue || p.point == PointRed); late {
 					if err := d.grade(GradedOverdue); err != nil {
 						return err
@@ -158,7 +166,7 @@ func (s *sweep) alert(tx *storage.Tx, id string) (raised []Notice, err error) {
 		n := Notice{TicketID: a.TicketID, Subject: a.ID, Point: PointAgain, Kind: NoticeAlert, Colour: a.Level,
 			Text: "预警无人确认:" + a.Rule, PlannedAt: a.AckDue, RaisedAt: s.now, ShowAt: s.now}
 		a.Escalations++
-		a.AckDue = ms(s.o.reckoner().Deadline(s.now, s.o.Rules.AlertAck[a.Level]))
+		a.AckDue = ms(s.o.reckoner().Deadline(s.now, d.rules.AlertAck[a.Level]))
 		d.notices = append(d.notices, n)
 		raised = append(raised, n)
 		return d.emit("alert.escalated", map[string]any{"times": a.Escalations})

@@ -52,7 +52,7 @@ func TestClockPointsFireOnceEachAtTheirTimes(t *testing.T) {
 			}
 		}
 		step("2026-11-26 09:14")
-		step("2026-11-26 09:15", fired{"handle", PointHalf, unitA})
+		step("2026-11-26 09:15", fired{"handle", PointHalf, unitA}, fired{NoticeCitizen, PointHalf, unitA})
 		// The program was down over the next two points: both are made up for, once.
 		step("2026-11-27 17:30", fired{"handle", PointMost, unitA}, fired{"handle", PointYellow, unitA})
 		step("2026-11-30 17:00", fired{"handle", PointDue, unitA})
@@ -61,7 +61,7 @@ func TestClockPointsFireOnceEachAtTheirTimes(t *testing.T) {
 		step("2027-01-01 00:00")
 		h.view(func(tx *storage.Tx) error {
 			ns, err := h.Notices(tx, NoticeFilter{Viewer: h.handlerA, Unread: true})
-			if len(ns) != 5 {
+			if len(ns) != 6 { // five points, and once: tell the citizen
 				h.t.Errorf("%d notices for the unit", len(ns))
 			}
 			for _, n := range ns {

@@ -6,8 +6,10 @@ import (
 	"embed"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -71,6 +73,46 @@ func Read(fsys fs.FS) (*Calendar, error) {
 	}
 	c.version = fmt.Sprintf("cn-%d-%s", last, hex.EncodeToString(sum.Sum(nil))[:10])
 	return c, nil
+}
+
+// YearOf reads the year of a file in the format of holiday-cn, and fails when it is no such file or names no days.
+func YearOf(file []byte) (int, error) {
+	c := &Calendar{exceptions: map[Day]bool{}, known: map[int]bool{}}
+	if err := c.add(file); err != nil {
+		return 0, err
+	}
+	for y := range c.known {
+		return y, nil
+	}
+	return 0, errors.New("the file names no days")
+}
+
+// With is the calendar with the files of more years; a file of a year that is known already takes its place. c itself
+// does not change.
+func (c *Calendar) With(files ...[]byte) (*Calendar, error) {
+	out := &Calendar{exceptions: maps.Clone(c.exceptions), known: maps.Clone(c.known)}
+	sum := sha256.New()
+	fmt.Fprintln(sum, c.version)
+	for _, b := range files {
+		year, err := YearOf(b)
+		if err != nil {
+			return nil, err
+		}
+		if out.known[year] {
+			delete(out.known, year)
+			maps.DeleteFunc(out.exceptions, func(d Day, _ bool) bool { return d.Year() == year })
+		}
+		if err := out.add(b); err != nil {
+			return nil, err
+		}
+		sum.Write(b)
+	}
+	last := 0
+	for y := range out.known {
+		last = max(last, y)
+	}
+	out.version = fmt.Sprintf("cn-%d-%s", last, hex.EncodeToString(sum.Sum(nil))[:10])
+	return out, nil
 }
 
 func (c *Calendar) add(b []byte) error {

@@ -128,7 +128,10 @@ func (c *centre) wireRooms(ctx context.Context) error {
 		return c.survey.Reply(tx, in)
 	}
 	c.outbox.Stopped = c.survey.CarrierStopped
-	c.office.SendText = c.textReply
+	c.office.SendText, c.office.SendNotice = c.textReply, c.textNotice
+	c.office.Contacts = func(tx *storage.Tx, contactID string, from, to time.Time) (int, error) {
+		return ivr.Calls{}.Without(tx, contactID, from, to)
+	}
 	receipts := func(ctx context.Context, r sms.Receipt) error {
 		c.hub.Publish(console.EventSurvey)
 		return c.outbox.Receipt(ctx, r)
@@ -146,18 +149,40 @@ func (c *centre) wireRooms(ctx context.Context) error {
 	return errors.Join(c.addViews(c.schedule), c.schedule.Add(c.survey.Job(c.cfg.SurveyAt)), c.schedule.Add(c.survey.WatchJob("*/10 * * * *")))
 }
 
-// textReply queues a ticket's reply as a text to its citizen, once for each round.
-func (c *centre) textReply(tx *storage.Tx, t ticket.Ticket, reply string) error {
-	refusal := &ticket.Refusal{Code: "no_mobile", Message: "诉求人没有可以接收短信的手机号码，请选择其他答复方式"}
-	if t.ContactID == "" {
-		return refusal
-	}
-	phone, err := c.book.Phone(tx, t.ContactID)
+// textNotice queues a text that tells a citizen how their ticket goes on; the outbox keeps to the hours for texts.
+func (c *centre) textNotice(tx *storage.Tx, t ticket.Ticket, key, text string) error {
+	phone, err := c.mobileOf(tx, t)
 	if err != nil {
 		return err
 	}
+	_, _, err = c.outbox.Queue(tx, sms.Message{Key: key, Campaign: "progress", Phone: phone, Priority: sms.Answer, Body: text, NotAfter: time.Now().Add(48 * time.Hour)})
+	if err == nil {
+		tx.After(c.outbox.Wake)
+	}
+	return err
+}
+
+// mobileOf is the number of a ticket's citizen to which a text can go, or a *ticket.Refusal.
+func (c *centre) mobileOf(tx *storage.Tx, t ticket.Ticket) (contact.Phone, error) {
+	refusal := &ticket.Refusal{Code: "no_mobile", Message: "诉求人没有可以接收短信的手机号码，请选择其他答复方式"}
+	if t.ContactID == "" {
+		return contact.Phone{}, refusal
+	}
+	phone, err := c.book.Phone(tx, t.ContactID)
+	if err != nil {
+		return contact.Phone{}, err
+	}
 	if _, err := contact.ParseMobile(phone.Clear()); err != nil {
-		return refusal
+		return contact.Phone{}, refusal
+	}
+	return phone, nil
+}
+
+// textReply queues a ticket's reply as a text to its citizen, once for each round.
+func (c *centre) textReply(tx *storage.Tx, t ticket.Ticket, reply string) error {
+	phone, err := c.mobileOf(tx, t)
+	if err != nil {
+		return err
 	}
 	_, _, err = c.outbox.Queue(tx, sms.Message{Key: fmt.Sprintf("reply:%s:%d:%s", t.ID, t.Round, t.State), Campaign: "reply", Phone: phone, Priority: sms.Answer,
 		Body: "您反映的诉求（" + t.Number + "）答复如下：" + reply, NotAfter: time.Now().Add(72 * time.Hour)})

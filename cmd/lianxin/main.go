@@ -40,7 +40,7 @@ type commands struct {
 	Demo      demoCmd      `cmd:"" help:"Play one whole day on real sockets, in the terminal."`
 	Records   recordsCmd   `cmd:"" help:"Service records of other systems: whom the morning asks."`
 	Survey    surveyCmd    `cmd:"" help:"The morning survey, and the reader of replies."`
-	Ticket    ticketCmd    `cmd:"" help:"Filters that read requests: colour, domain."`
+	Ticket    ticketCmd    `cmd:"" help:"Tickets: filters that read requests (colour, domain), limits, clocks."`
 	Tickets   ticketsCmd   `cmd:"" help:"Requests from other bodies, and their results."`
 	Workday   workdayCmd   `cmd:"" help:"Working days by the State Council calendar."`
 	Audit     auditCmd     `cmd:"" help:"The hash-chained log."`

@@ -155,7 +155,7 @@ func (c *centre) sweep(ctx context.Context) error {
 			c.log.Error("ticket: sweep", "err", err)
 		}
 		if n%120 == 0 {
-			if warning := c.office.Calendar.Warn(time.Now()); warning != "" {
+			if warning := c.office.CalendarWarning(); warning != "" {
 				c.log.Warn("workday: " + warning)
 			}
 		}

@@ -7,9 +7,11 @@ import (
 )
 
 type ticketCmd struct {
-	Grade    ticketGradeCmd    `cmd:"" help:"Give each request on standard input (JSON lines) its colour, with the reasons."`
-	Classify ticketClassifyCmd `cmd:"" help:"Suggest the domain and the unit of each request on standard input (JSON lines)."`
-	Match    ticketMatchCmd    `cmd:"" help:"Find repeats and groups among requests on standard input (JSON lines, by time)."`
+	Rules     ticketRulesCmd     `cmd:"" help:"Print the limits in force (JSON), or publish a file with others."`
+	Recompute ticketRecomputeCmd `cmd:"" help:"Compute running clocks again by the calendar that is in force now."`
+	Grade     ticketGradeCmd     `cmd:"" help:"Give each request on standard input (JSON lines) its colour, with the reasons."`
+	Classify  ticketClassifyCmd  `cmd:"" help:"Suggest the domain and the unit of each request on standard input (JSON lines)."`
+	Match     ticketMatchCmd     `cmd:"" help:"Find repeats and groups among requests on standard input (JSON lines, by time)."`
 }
 
 type ticketGradeCmd struct{}

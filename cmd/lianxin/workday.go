@@ -7,6 +7,7 @@ import (
 )
 
 type workdayCmd struct {
+	Import  workdayImportCmd  `cmd:"" help:"Take a year's notice of the State Council (JSON of holiday-cn) into the database; a running server uses it within a minute."`
 	Add     workdayAddCmd     `cmd:"" help:"Print the date N working days after DATE (day 0), make-up days included."`
 	Between workdayBetweenCmd `cmd:"" help:"Print how many working days there are after A up to and including B."`
 }

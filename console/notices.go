@@ -1,0 +1,56 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+
+	"lianxin/org"
+	"lianxin/storage"
+	"lianxin/ticket"
+)
+
+func (s *Server) noticeRoutes(mux *http.ServeMux) {
+	mux.HandleFunc("GET /notices", s.may(org.ViewTicket, s.noticeList))
+	mux.HandleFunc("GET /notices/live", s.may(org.ViewTicket, s.noticeListLive))
+	mux.HandleFunc("POST /notices/{id}/read", s.may(org.ViewTicket, s.readNotice))
+}
+
+// noticeView is what clocks and colours told the reader's unit or the centre.
+type noticeView struct {
+	Rows []ticket.Notice
+	All  bool // those that were read, too
+}
+
+func (s *Server) noticeList(w http.ResponseWriter, r *http.Request, u *user) {
+	s.listNotices(w, r, u, "")
+}
+
+func (s *Server) noticeListLive(w http.ResponseWriter, r *http.Request, u *user) {
+	s.listNotices(w, r, u, "list")
+}
+
+func (s *Server) listNotices(w http.ResponseWriter, r *http.Request, u *user, block string) {
+	v := noticeView{All: r.URL.Query().Get("all") != ""}
+	err := s.DB.View(r.Context(), func(tx *storage.Tx) (err error) {
+		v.Rows, err = s.Office.Notices(tx, ticket.NoticeFilter{Viewer: ticket.Staff(u.Staff), Unread: !v.All, Limit: 200})
+		return err
+	})
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	s.render(w, r, http.StatusOK, "notices", block, "notices", v)
+}
+
+func (s *Server) readNotice(w http.ResponseWriter, r *http.Request, u *user) {
+	err := s.DB.Update(r.Context(), func(tx *storage.Tx) error { return s.Office.ReadNotice(tx, r.PathValue("id"), ticket.Staff(u.Staff)) })
+	if _, refused := ticket.RefusedWith(err); refused || errors.Is(err, storage.ErrNotFound) {
+		s.problem(w, r, http.StatusNotFound, "not-found")
+		return
+	}
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	http.Redirect(w, r, "/notices", http.StatusSeeOther)
+}
