@@ -163,7 +163,9 @@ func TestLOOP13AtHalfTimeTheCitizenIsTold(t *testing.T) {
 func TestTheOneWhoLosesIsToldWhoWasFaster(t *testing.T) {
 	each(t, func(h *house) {
 		k := h.accepted(nil)
-		h.must(func(tx *storage.Tx) (Ticket, error) { return h.Dispatch(tx, k.ID, Dispatching{Host: unitA}, h.dispatcher) })
+		h.must(func(tx *storage.Tx) (Ticket, error) {
+			return h.Dispatch(tx, k.ID, Dispatching{Host: unitA}, h.dispatcher)
+		})
 		l := h.hostLeg(k.ID)
 		page := h.reviewerA
 		page.Seen = h.get(k.ID).Revision
