@@ -34,6 +34,9 @@ type Config struct {
 	// Trusted addresses are exempt from Limits. They are not believed in anything else.
 	Trusted []netip.Prefix
 
+	// Denied addresses are never listened to.
+	Denied []netip.Prefix
+
 	// Open lets anybody call in, as on a hotline that is reachable by its SIP address. Otherwise only trunks and registered users
 	// are let in, and all others are challenged, whether there is such a user or not.
 	Open bool

@@ -132,11 +132,16 @@ func (a *authority) challenge(s *Server, req *gosip.Request, tx *gosip.ServerTx,
 	user, p := a.prove(req, name, ip)
 	switch p {
 	case proven:
+		s.guard.bans.absolves(ip)
 		return user, true
 	case wrong:
+		s.guard.offends(ip, offenceAuth, "auth")
 		time.Sleep(a.delay - time.Since(began))
 		s.respond(req, tx, 403, "")
 		return "", false
+	}
+	if p == absent {
+		s.guard.offends(ip, offenceProbe, "probe")
 	}
 	nonce := a.nonce(ip)
 	tail := ""

@@ -14,13 +14,19 @@ type Limits struct {
 	SourceBurst float64
 	NewRate     float64 // addresses per second that were not heard of lately
 	NewBurst    float64
-	Sources     int // addresses remembered; about 100 bytes each
+	Sources     int     // addresses remembered; about 100 bytes each
+	NetRate     float64 // messages per second from one network: an IPv4 /24 or an IPv6 /48
+	NetBurst    float64
 	Conns       int // TCP connections in all
 	ConnsPerIP  int // TCP connections from one address
+
+	// Ban is how long a source is not listened to that probes, guesses passwords or floods; each further time twice as long, up to
+	// a day. Negative: nobody is banned.
+	Ban time.Duration
 }
 
 // DefaultLimits suit a hotline with a few hundred phones.
-var DefaultLimits = Limits{SourceRate: 50, SourceBurst: 200, NewRate: 100, NewBurst: 500, Sources: 1 << 15, Conns: 4000, ConnsPerIP: 64}
+var DefaultLimits = Limits{SourceRate: 50, SourceBurst: 200, NewRate: 100, NewBurst: 500, NetRate: 400, NetBurst: 1600, Sources: 1 << 15, Conns: 4000, ConnsPerIP: 64, Ban: 10 * time.Minute}
 
 func (l Limits) withDefaults() Limits {
 	d := DefaultLimits
@@ -39,6 +45,15 @@ func (l Limits) withDefaults() Limits {
 	if l.Sources > 0 {
 		d.Sources = l.Sources
 	}
+	if l.NetRate > 0 {
+		d.NetRate = l.NetRate
+	}
+	if l.NetBurst > 0 {
+		d.NetBurst = l.NetBurst
+	}
+	if l.Ban != 0 {
+		d.Ban = l.Ban
+	}
 	if l.Conns > 0 {
 		d.Conns = l.Conns
 	}
@@ -53,15 +68,18 @@ func (l Limits) withDefaults() Limits {
 type guard struct {
 	limits  Limits
 	trusted []netip.Prefix
+	denied  []netip.Prefix
 	start   time.Time
+	bans    bans
 
 	mu      sync.Mutex
 	sources map[netip.Addr]*source
 	oldest  *source // ring of sources in the order in which they were last heard
 	fresh   bucket  // sources not heard of lately
+	nets    map[netip.Addr]*bucket
 
 	dropped struct {
-		noise, scanner, rate, newSource, conns, slow atomic.Int64
+		noise, scanner, rate, network, newSource, conns, slow, banned atomic.Int64
 	}
 }
 
@@ -88,6 +106,8 @@ func (b *bucket) take(now, rate, burst float64) bool {
 func newGuard(l Limits, trusted []netip.Prefix) *guard {
 	g := &guard{limits: l.withDefaults(), trusted: trusted, start: time.Now(), sources: map[netip.Addr]*source{}}
 	g.fresh = bucket{tokens: g.limits.NewBurst}
+	g.nets = map[netip.Addr]*bucket{}
+	g.bans = bans{first: g.limits.Ban, marks: map[netip.Addr]offence{}, m: map[netip.Addr]*Ban{}}
 	return g
 }
 
@@ -116,19 +136,80 @@ func (g *guard) admits(ip netip.Addr) bool {
 	if g.trusts(ip) {
 		return true
 	}
+	ok, over := g.weighs(ip)
+	if over {
+		g.offends(ip, offenceRate, "rate")
+	}
+	return ok
+}
+
+// weighs is admits; over is true when this one source sends too much.
+func (g *guard) weighs(ip netip.Addr) (ok, over bool) {
 	now := time.Since(g.start).Seconds()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s := g.source(near(ip), now)
 	if s == nil {
 		g.dropped.newSource.Add(1)
-		return false
+		return false, false
 	}
 	if !s.bucket.take(now, g.limits.SourceRate, g.limits.SourceBurst) {
 		g.dropped.rate.Add(1)
+		return false, true
+	}
+	if !g.network(ip).take(now, g.limits.NetRate, g.limits.NetBurst) {
+		g.dropped.network.Add(1)
+		return false, false
+	}
+	return true, false
+}
+
+// mostNets is how many networks are counted at a time.
+const mostNets = 1 << 13
+
+// network is the bucket of ip's network. When there are too many all begin anew: what floods from so many networks is held by the
+// limit on new sources.
+func (g *guard) network(ip netip.Addr) *bucket {
+	ip = ip.Unmap().WithZone("")
+	bits := 24
+	if ip.Is6() {
+		bits = 48
+	}
+	p, _ := ip.Prefix(bits)
+	b := g.nets[p.Addr()]
+	if b == nil {
+		if len(g.nets) >= mostNets {
+			clear(g.nets)
+		}
+		b = &bucket{tokens: g.limits.NetBurst, at: time.Since(g.start).Seconds()}
+		g.nets[p.Addr()] = b
+	}
+	return b
+}
+
+// shuts reports whether nothing of ip is looked at: it is on the deny list or banned. Whom we trust is never shut out.
+func (g *guard) shuts(ip netip.Addr) bool {
+	if g.trusts(ip) {
 		return false
 	}
-	return true
+	for _, p := range g.denied {
+		if p.Contains(ip) {
+			g.dropped.banned.Add(1)
+			return true
+		}
+	}
+	if g.bans.bans(ip) {
+		g.dropped.banned.Add(1)
+		return true
+	}
+	return false
+}
+
+// offends notes that ip misbehaved.
+func (g *guard) offends(ip netip.Addr, points int, why string) {
+	if g.limits.Ban > 0 && ip.IsValid() && !g.trusts(ip) {
+		g.bans.offends(ip.Unmap(), points, why)
+	}
 }
 
 // source finds the memory of ip, or makes one if new sources are within their limit. It is nil when they are not.
@@ -181,6 +262,9 @@ func (g *guard) forgetOldest() {
 
 // connects reports whether ip may open another TCP connection; hangs takes one back.
 func (g *guard) connects(ip netip.Addr, open int) bool {
+	if g.shuts(ip) {
+		return false
+	}
 	now := time.Since(g.start).Seconds()
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -41,6 +41,7 @@ func (s *Server) receive(req *gosip.Request, tx *gosip.ServerTx) {
 	if req.Transport() != "UDP" { // over UDP the guard has looked before the parser did
 		if ua := req.GetHeader("User-Agent"); ua != nil && isScanner(ua.Value()) {
 			s.guard.dropped.scanner.Add(1)
+			s.guard.offends(flowOf(req, tx).remoteAddr().Addr(), offenceScanner, "scanner")
 			tx.Terminate()
 			return
 		}

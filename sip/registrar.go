@@ -379,6 +379,20 @@ func (r *registrar) uses(f flow) bool {
 	return false
 }
 
+// at says whether a phone is registered from ip (or its /64).
+func (r *registrar) at(ip netip.Addr) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, bs := range r.users {
+		for _, b := range bs {
+			if near(b.flow.remoteAddr().Addr()) == ip {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // lost drops what was registered over a connection that has closed.
 func (r *registrar) lost(f flow) {
 	r.drop(func(b *binding) bool { return b.flow.transport == f.transport && b.flow.remote == f.remote })

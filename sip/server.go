@@ -87,6 +87,11 @@ func New(cfg Config, engine *media.Engine) (*Server, error) {
 		trusted = append(trusted, t.Addrs...)
 	}
 	s.guard = newGuard(cfg.Limits, trusted)
+	s.guard.denied = cfg.Denied
+	s.guard.bans.spare = s.spares
+	s.guard.bans.tell = func(b Ban) {
+		s.log.Warn("sip: a source is not listened to for a while", "source", b.Source, "why", b.Why, "until", b.Until, "times", b.Times)
+	}
 	s.early.coming, s.early.calls, s.early.cancels = map[branch]time.Time{}, map[branch]*leg{}, map[branch]*lateCancel{}
 	s.dialogs, s.dialling, s.requests = map[dialogID]*leg{}, map[dialogID]*leg{}, map[requestID]heard{}
 	var err error
@@ -278,6 +283,7 @@ func (s *Server) Health() Health {
 		Received: s.count.received.Load(), Panics: s.count.panics.Load(),
 		Dropped: map[string]int64{
 			"noise": s.guard.dropped.noise.Load(), "scanner": s.guard.dropped.scanner.Load(), "rate": s.guard.dropped.rate.Load(),
+			"network": s.guard.dropped.network.Load(), "banned": s.guard.dropped.banned.Load(),
 			"newSource": s.guard.dropped.newSource.Load(), "connections": s.guard.dropped.conns.Load(),
 			"slow":       s.guard.dropped.slow.Load(),
 			"readErrors": s.count.readErrors.Load(), "acceptErrors": s.count.acceptErrors.Load(),
@@ -311,6 +317,7 @@ func (s *Server) sweep(ctx context.Context) {
 			now := time.Now()
 			s.registrar.expire(now)
 			s.auth.expire(now)
+			s.guard.bans.expire(now)
 			s.ladders.expire(s.cfg.Now())
 			s.captures.expire(now)
 			s.mu.Lock()

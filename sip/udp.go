@@ -78,12 +78,20 @@ func (c *udpConn) ReadFrom(b []byte) (int, net.Addr, error) {
 		}
 		g := c.l.s.guard
 		ip := from.Addr().Unmap()
+		if g.shuts(ip) {
+			continue
+		}
 		v := inspect(b[:n])
 		if v != pass {
+			why, points := "noise", offenceNoise
 			if v == scan {
+				why, points = "scanner", offenceScanner
 				g.dropped.scanner.Add(1)
 			} else {
 				g.dropped.noise.Add(1)
+			}
+			if n >= 12 && g.admits(ip) { // a flood from forged sources is not remembered one by one
+				g.offends(ip, points, why)
 			}
 			continue
 		}
