@@ -162,6 +162,8 @@ func (f *floor) dutyOf(w *caller) duty {
 		d.onDuty++
 		if len(s.Queues) == 0 {
 			d.all = true
+		} else if w.Queue != "" && !slices.Contains(d.queues, "") {
+			d.queues = append(d.queues, "")
 		}
 		for _, q := range s.Queues {
 			if !d.all && q.Queue != w.Queue && !slices.Contains(d.queues, q.Queue) {

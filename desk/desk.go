@@ -106,7 +106,7 @@ type Operator struct {
 	StaffID   string   // org staff id, may be empty for an unassigned seat
 	Name      string   // display name
 	Skills    []string // what the operator can take; a caller's skills must all be among them
-	Queues    []Serves // the queues that the operator serves; none: every queue, at level 0
+	Queues    []Serves // the queues that the operator serves, besides the one without a name; none: every queue, at level 0
 	Rank      int      // order for Linear, low first
 	AutoReady bool     // a registration of the phone makes a signed-off operator Ready
 	// WrapUp overrides Options.WrapUp when positive; negative means none.
@@ -116,7 +116,7 @@ type Operator struct {
 // Caller is one who wants an operator.
 type Caller struct {
 	CallID   string
-	Queue    string    // which queue; empty is a queue as well, the only one where there are no others
+	Queue    string    // which queue; the one without a name is served by every operator
 	Label    string    // what pages show for the caller: a masked number
 	Priority int       // higher is served first; the queue's Weight is added
 	Skills   []string  // required of the operator

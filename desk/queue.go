@@ -76,17 +76,15 @@ func (f *floor) rowOf(name string) *row {
 	return r
 }
 
-// level is at which level an operator serves a queue; ok is false when not at all.
+// level is at which level an operator serves a queue; ok is false when not at all. The queue without a name is
+// everybody's: calls that are meant for one operator, whichever queues that one serves, go through it.
 func (s *seat) level(queue string) (n int, ok bool) {
-	if len(s.Queues) == 0 {
-		return 0, true
-	}
 	for _, q := range s.Queues {
 		if q.Queue == queue {
 			return min(max(q.Level, 0), MaxLevel), true
 		}
 	}
-	return 0, false
+	return 0, len(s.Queues) == 0 || queue == ""
 }
 
 // hasAll is true when an operator has all the skills.

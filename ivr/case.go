@@ -20,7 +20,30 @@ func (v *visit) open(tx *storage.Tx, title, body string, kind ticket.Kind) (tick
 	if kind == "" {
 		kind = ticket.Kind(v.fields["kind"])
 	}
-	return v.h.open(tx, &r, ticket.Intake{Kind: kind, Title: title, Body: body, Confidential: v.fields["confidential"] == "yes", By: ticket.Bot})
+	in := v.noted()
+	in.Kind, in.By = kind, ticket.Bot
+	if in.Title == "" || title != draftTitle {
+		in.Title = title
+	}
+	if in.Body != "" {
+		body += "\n" + in.Body
+	}
+	in.Body = body
+	return v.h.open(tx, &r, in)
+}
+
+// noted is what the flow has set of the matter.
+func (v *visit) noted() ticket.Intake {
+	return ticket.Intake{Kind: ticket.Kind(v.fields["kind"]), Title: short(v.fields["title"], 100), Body: short(v.fields["body"], 2000),
+		Place: short(v.fields["place"], 200), Confidential: v.fields["confidential"] == "yes"}
+}
+
+// short cuts a text to so many characters.
+func short(text string, most int) string {
+	if runes := []rune(text); len(runes) > most {
+		return string(runes[:most])
+	}
+	return text
 }
 
 // open enters the ticket of a call and notes it in r.

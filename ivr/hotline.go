@@ -64,6 +64,12 @@ type Config struct {
 	// Staff finds who has an extension; nil looks in DB.
 	Staff func(ctx context.Context, extension string) (org.Staff, bool)
 
+	// Flags are the marks of a caller's number that rules of flows ask for (flag: vip); nil: none.
+	Flags func(ctx context.Context, number contact.Phone) ([]string, error)
+
+	Hooks  Hooks   // where flows may ask
+	Queues *Queues // those that ship with the program when nil
+
 	Heartbeat time.Duration // how often open records get a sign of life; 10 s when 0
 	Unstaffed time.Duration // how long nobody may be on duty before a waiting caller is led on; 10 s when 0
 
@@ -73,11 +79,12 @@ type Config struct {
 
 // Hotline answers calls. Serve is the handler for (*sip.Server).Serve.
 type Hotline struct {
-	cfg   Config
-	calls Calls
-	flow  atomic.Pointer[flow.Flow]
-	log   *slog.Logger
-	now   func() time.Time
+	cfg    Config
+	calls  Calls
+	flow   atomic.Pointer[flow.Flow]
+	queues atomic.Pointer[Queues]
+	log    *slog.Logger
+	now    func() time.Time
 
 	mu       sync.Mutex
 	live     map[string]*visit
@@ -132,7 +139,13 @@ func New(cfg Config) (*Hotline, error) {
 		return nil, fmt.Errorf("hotline: folder for recordings: %w", err)
 	}
 	h := &Hotline{cfg: cfg, calls: Calls{Vault: cfg.Book.Vault}, log: cfg.Log, now: cfg.Now, live: map[string]*visit{}, desks: map[string]*deskCall{}, watchers: map[chan struct{}]struct{}{}}
-	if err := h.SetFlow(cfg.Flow); err != nil {
+	if cfg.Queues == nil {
+		var err error
+		if cfg.Queues, err = LoadQueues(""); err != nil {
+			return nil, err
+		}
+	}
+	if err := h.Put(context.Background(), cfg.Flow, cfg.Queues); err != nil {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
@@ -151,11 +164,21 @@ func (h *Hotline) Close() error {
 // SetFlow puts another flow in force for calls from now on; calls that are up keep theirs. A flow that needs a prompt or
 // a category that is not there is refused with a flow.Problems.
 func (h *Hotline) SetFlow(f *flow.Flow) error {
-	if err := f.Check(Known(h.cfg.Prompts, h.cfg.KB)); err != nil {
+	if err := f.Check(h.known()); err != nil {
 		return fmt.Errorf("flow %s: %w", f.Name, err)
 	}
 	h.flow.Store(f)
 	return nil
+}
+
+// known is what a flow may refer to here.
+func (h *Hotline) known() flow.Known {
+	k := Known(h.cfg.Prompts, h.cfg.KB)
+	k.Host = h.cfg.Hooks.Allowed
+	if q := h.queues.Load(); q != nil {
+		k.Queue = func(name string) bool { return q.get(name) != nil }
+	}
+	return k
 }
 
 // Flow is the flow in force.

@@ -115,6 +115,9 @@ func (v *visit) Say(ctx context.Context, keys []string) (flow.Key, error) {
 	if len(keys) == 0 {
 		return flow.NoKey, ctx.Err()
 	}
+	if keys = v.expand(keys); len(keys) == 0 {
+		return flow.NoKey, ctx.Err()
+	}
 	p, err := v.h.cfg.Prompts.Say(keys...)
 	if err != nil {
 		return flow.NoKey, err
@@ -238,6 +241,7 @@ func (v *visit) Facts(ctx context.Context) (flow.Facts, error) {
 	case v.before > 0:
 		f.Caller = "known"
 	}
+	v.facts(ctx, &f)
 	place, err := v.h.cfg.Board.Duty(ctx, v.queueCaller(&flow.Node{}))
 	if errors.Is(err, desk.ErrDown) {
 		return f, nil // nobody can be rung, which is all that a flow asks
@@ -271,6 +275,8 @@ func (v *visit) listen(ctx context.Context) {
 		v.did("语音识别不可用")
 		return
 	}
+	said := make(chan string, 8)
+	v.trail.said = said
 	tap := v.call.Media().Tap()
 	go func() {
 		defer tap.Close()
@@ -297,6 +303,12 @@ func (v *visit) listen(ctx context.Context) {
 				key = '0'
 			}
 			if key == flow.NoKey {
+				if r.Final {
+					select {
+					case said <- r.Text:
+					default: // nobody asks, and somebody talks on
+					}
+				}
 				continue
 			}
 			select {

@@ -101,7 +101,7 @@ func (v *visit) perform(ctx context.Context, n *flow.Node) (next string, err err
 		}
 		return "", err
 	default:
-		return "", fmt.Errorf("flow verb %s cannot be performed", n.Verb)
+		return v.more(ctx, n)
 	}
 	if err != nil {
 		return "", err

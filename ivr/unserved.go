@@ -3,6 +3,7 @@ package ivr
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"lianxin/storage"
@@ -38,7 +39,10 @@ func (h *Hotline) settle(tx *storage.Tx, r *Record, d due) error {
 	owe := d.owe || danger
 	if owe && r.TicketID == "" && (danger || !r.Queued.IsZero()) {
 		in := d.intake
-		in.Title, in.Body, in.By = draftTitle, draftBody, d.by // and amended below
+		if in.Title == "" {
+			in.Title = draftTitle // and amended below
+		}
+		in.Body, in.By = strings.TrimRight(draftBody+"\n"+in.Body, "\n"), d.by
 		if _, err := h.open(tx, r, in); err != nil {
 			return fmt.Errorf("ticket of a call that ended: %w", err)
 		}
@@ -121,8 +125,8 @@ func (h *Hotline) amend(tx *storage.Tx, id, title, body string, by ticket.Actor)
 	if t.Title == draftTitle || t.Title == draftUrgent {
 		a.Title = title
 	}
-	if t.Body == draftBody {
-		a.Body = body
+	if rest, draft := strings.CutPrefix(t.Body, draftBody); draft && body != "" && (rest == "" || rest[0] == '\n') {
+		a.Body = body + rest // what the flow has noted stays
 	}
 	if a.Title == "" && a.Body == "" {
 		return nil
@@ -170,7 +174,7 @@ func (v *visit) settle(ctx context.Context) {
 	d := due{
 		owe:    v.wants || v.cut || r.Disposition == Interrupted && !r.Answered.IsZero() && !served,
 		reason: "等候人工服务时挂机，未接通", by: ticket.Bot,
-		intake: ticket.Intake{Kind: ticket.Kind(v.fields["kind"]), Confidential: v.fields["confidential"] == "yes"},
+		intake: v.noted(),
 	}
 	switch {
 	case r.Disposition == Interrupted, v.cut:

@@ -47,6 +47,7 @@ type visit struct {
 	pad       keypad
 	words     chan flow.Key // from the recogniser
 
+	trail      trail
 	fields     map[string]string // what set noted
 	wants      bool              // asked for a person and has not been served yet
 	talked     bool
@@ -244,7 +245,10 @@ const urgentPriority = 100
 
 // queueCaller is the caller as the board sees them.
 func (v *visit) queueCaller(n *flow.Node) desk.Caller {
-	c := desk.Caller{CallID: v.rec.ID, Label: v.label, Priority: n.Numbers["priority"], Skills: n.Lists["skills"]}
+	c := desk.Caller{CallID: v.rec.ID, Queue: v.h.queue(n).Name, Label: v.label, Priority: n.Numbers["priority"], Skills: n.Lists["skills"]}
+	if after := n.Time("anybody", 0); after > 0 && len(c.Skills) > 0 {
+		c.Widen = []desk.Wider{{After: after}}
+	}
 	if v.urgent() {
 		c.Priority = max(c.Priority, urgentPriority)
 	}

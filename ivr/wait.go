@@ -48,7 +48,12 @@ func (v *visit) wait(ctx context.Context, n *flow.Node) (string, error) {
 	defer func() { v.note(func(r *Record) { r.Wait += v.h.now().Sub(now) }) }()
 
 	v.flush() // what was pressed before the caller heard of the queue is not meant for it
+	q := v.h.queue(n)
+	if !q.OpenAt(now, v.h.cfg.Calendar) {
+		return v.closed(ctx, n, q)
+	}
 	who := v.queueCaller(n)
+	who.Since = v.place(ctx, q)
 	duty, err := v.h.cfg.Board.Duty(ctx, who)
 	if errors.Is(err, desk.ErrDown) {
 		return v.boardDown(ctx, err)
@@ -58,6 +63,7 @@ func (v *visit) wait(ctx context.Context, n *flow.Node) (string, error) {
 	}
 	if duty.OnDuty == 0 {
 		v.did("无人在岗")
+		v.h.unmanned(ctx, q, v.rec.ID)
 		v.save(ctx)
 		return "nobody", nil
 	}

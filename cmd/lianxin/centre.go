@@ -71,6 +71,7 @@ type centre struct {
 	board      desk.Board
 	prompts    *prompts.Set
 	hotline    *ivr.Hotline
+	flows      *ivr.FlowFiles
 
 	sample city.Loaded
 	token  string
@@ -270,7 +271,7 @@ func (c *centre) openLines(ctx context.Context) (err error) {
 	if c.prompts, err = prompts.Load(prompts.Options{Dir: c.cfg.Prompts, More: base.Prompts()}); err != nil {
 		return err
 	}
-	flow, err := ivr.LoadFlow(c.cfg.Flows, "hotline")
+	flow, queues, err := ivr.LoadFlows(c.cfg.Flows)
 	if err != nil {
 		return err
 	}
@@ -278,11 +279,15 @@ func (c *centre) openLines(ctx context.Context) (err error) {
 		DB: c.db, Book: c.book, Office: c.office, Board: c.board, Dial: c.dial(), Prompts: c.prompts, KB: base, Flow: flow,
 		Ladder:     c.phones.Ladder,
 		Recordings: filepath.Join(c.cfg.Data, recordingsDir), Number: c.cfg.Hotline, Node: c.node, MaxCalls: c.cfg.MaxCalls, Log: c.log,
+		Queues: queues, Hooks: ivr.Hooks{Hosts: c.cfg.HookHosts, Secret: c.cfg.HookSecret}, Flags: c.flags,
 	}
 	if c.cfg.Recognizer != "" {
 		hotline.Hear = speech.OpenAIRecognizer{OpenAI: speech.OpenAI{Base: c.cfg.Recognizer, Key: c.cfg.RecognizerToken}, Model: c.cfg.RecognizerModel}
 	}
 	if c.hotline, err = ivr.New(hotline); err != nil {
+		return err
+	}
+	if err := c.openFlows(ctx); err != nil {
 		return err
 	}
 	if _, err := c.hotline.Recover(ctx); err != nil {

@@ -41,6 +41,7 @@ type Config struct {
 
 	Hotline   string        `name:"hotline" help:"Number of the hotline." default:"46110110" env:"LIANXIN_HOTLINE"`
 	Flows     string        `name:"flows" help:"Folder of flow files that replace the shipped ones, file by file." env:"LIANXIN_FLOWS" type:"path"`
+	HookHosts []string      `name:"hook-host" help:"Hosts (host or host:port) that flows may ask over HTTP (verb hook); none by default." env:"LIANXIN_HOOK_HOSTS"`
 	Prompts   string        `name:"prompts" help:"Folder of recordings (WAV) that replace the shipped prompts, file by file." env:"LIANXIN_PROMPTS" type:"path"`
 	AutoReady bool          `name:"auto-ready" help:"An operator whose phone signs in is ready for calls at once." default:"true" negatable:"" env:"LIANXIN_AUTO_READY"`
 	MaxCalls  int           `name:"max-calls" help:"Calls led at a time; more are told that all lines are taken." default:"300" env:"LIANXIN_MAX_CALLS"`
@@ -87,6 +88,7 @@ type Secrets struct {
 	TwilioToken     string `secret:"LIANXIN_TWILIO_TOKEN" yaml:"twilio-token" help:"Twilio auth token; two, separated by a comma, while it is rotated."`
 	APIToken        string `secret:"LIANXIN_API_TOKEN" yaml:"api-token" help:"A bearer token that the API accepts with the rights of a supervisor; without it one is made on first start (data/api-token)."`
 	SamplePassword  string `secret:"LIANXIN_SAMPLE_PASSWORD" yaml:"sample-password" help:"Password of the sample sign-ins; without it one is made on first start (data/sample-signins.txt)."`
+	HookSecret      string `secret:"LIANXIN_HOOK_SECRET" yaml:"hook-secret" help:"Secret with which questions to --hook-host are signed (HMAC-SHA-256)."`
 	RecognizerToken string `secret:"LIANXIN_RECOGNIZER_TOKEN" yaml:"recognizer-token" help:"Bearer token of the recogniser."`
 }
 

@@ -3,14 +3,15 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"lianxin/ivr"
 	"lianxin/ivr/flow"
 	"lianxin/ivr/kb"
 	"lianxin/ivr/prompts"
+	"lianxin/workday"
 )
 
 type flowCmd struct {
@@ -33,16 +34,22 @@ func (f flowFile) load(cfg *Config) (*flow.Flow, *prompts.Set, error) {
 		return nil, nil, err
 	}
 	var fl *flow.Flow
+	dir := cfg.Flows
 	if f.File == "" {
 		fl, err = ivr.LoadFlow(cfg.Flows, "hotline")
 	} else {
-		var b []byte
-		if b, err = os.ReadFile(f.File); err == nil {
-			fl, err = flow.Parse(filepath.Clean(f.File), b)
-		}
+		dir = filepath.Dir(f.File)
+		fl, err = ivr.LinkFlow(filepath.Clean(f.File))
+	}
+	var queues *ivr.Queues
+	if err == nil {
+		queues, err = ivr.LoadQueues(dir)
 	}
 	if err == nil {
-		err = fl.Check(ivr.Known(set, base))
+		known := ivr.Known(set, base)
+		known.Host = ivr.Hooks{Hosts: cfg.HookHosts}.Allowed
+		known.Queue = func(name string) bool { _, ok := queues.Get(name); return ok }
+		err = fl.Check(known)
 	}
 	return fl, set, err
 }
@@ -76,5 +83,12 @@ func (f *flowTryCmd) Run(ctx context.Context, m *Main, cfg *Config) error {
 	if err != nil {
 		return err
 	}
-	return fl.Try(ctx, m.In, m.Out, func(key string) string { return set.Text(key) }, flow.Facts{})
+	now := time.Now().In(workday.Zone)
+	calendar, err := workday.Load()
+	if err != nil {
+		return err
+	}
+	day := workday.DayOf(now)
+	return fl.Try(ctx, m.In, m.Out, func(key string) string { return set.Text(key) },
+		flow.Facts{Now: now, Workday: calendar.IsWorkday(day), Holiday: calendar.IsHoliday(day), Caller: "new"})
 }

@@ -49,6 +49,7 @@ type commands struct {
 	User      userCmd      `cmd:"" help:"Sign-ins of staff, phones and the API."`
 	Flow      flowCmd      `cmd:"" help:"Flow files of the hotline."`
 	Call      callCmd      `cmd:"" help:"Calls: list, ladder, packets, records."`
+	Caller    callerCmd    `cmd:"" help:"Marks of callers' numbers that flow files ask for."`
 	Recording recordingCmd `cmd:"" help:"Recordings of calls: list, export, verify, keep, remove."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 }

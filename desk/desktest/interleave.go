@@ -168,7 +168,7 @@ func (p *play) may(ext string, w desk.WaitingView) bool {
 			need = x.Skills
 		}
 	}
-	level, ok := 0, len(p.now[ext]) == 0
+	level, ok := 0, len(p.now[ext]) == 0 || w.Queue == ""
 	for _, q := range p.now[ext] {
 		if q.Queue == w.Queue {
 			level, ok = q.Level, true

@@ -32,7 +32,7 @@ var queueCases = []testCase{
 func ownQueues(t *testing.T, open Factory) {
 	s := set(t, open, desk.Options{})
 	s.put(desk.Operator{Extension: "8001", AutoReady: true, Queues: []desk.Serves{{Queue: "en"}}})
-	zh, en := s.call("zh"), s.wait(desk.Caller{CallID: "en", Queue: "en"})
+	zh, en := s.wait(desk.Caller{CallID: "zh", Queue: "zh"}), s.wait(desk.Caller{CallID: "en", Queue: "en"})
 	if o := s.next(en); o.Operator.Extension != "8001" {
 		t.Fatalf("offered to %s", o.Operator.Extension)
 	}
@@ -44,6 +44,9 @@ func ownQueues(t *testing.T, open Factory) {
 	if o := s.next(zh); o.Operator.Extension != "8002" {
 		t.Fatalf("offered to %s", o.Operator.Extension)
 	}
+	// The queue without a name is everybody's.
+	s.put(desk.Operator{Extension: "8003", AutoReady: true, Queues: []desk.Serves{{Queue: "ko"}}})
+	s.next(s.call("somebody"))
 }
 
 func weights(t *testing.T, open Factory) {
@@ -144,11 +147,12 @@ func sharedWait(t *testing.T, open Factory) {
 	s.put(desk.Operator{Extension: "8001", AutoReady: true, Queues: []desk.Serves{{Queue: ""}, {Queue: "en"}}})
 	s.ok(s.next(s.call("talks")).Answered())
 	s.call("a")
-	s.call("b")
+	s.wait(desk.Caller{CallID: "b", Queue: "en", Priority: 1})
+	s.wait(desk.Caller{CallID: "e", Queue: "nobody shares", Priority: 1})
 	w := s.wait(desk.Caller{CallID: "c", Queue: "en"})
 	other := s.wait(desk.Caller{CallID: "d", Queue: "nobody shares"})
-	if p := w.Place(); p.Position != 1 || p.Expected < 2*time.Minute {
-		t.Fatalf("two callers of another queue go before: %+v", p)
+	if p := w.Place(); p.Position != 2 || p.Expected != 3*time.Minute {
+		t.Fatalf("one caller of this queue and one of another go before: %+v", p)
 	}
 	if p := other.Place(); p.Expected != 0 || p.OnDuty != 0 {
 		t.Fatalf("nobody serves this queue: %+v", p)

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"lianxin/ivr/say"
 )
 
 // Draw is the flow as text: each node with what it does and where it leads, in the order in which a caller may come
@@ -58,10 +60,17 @@ func (f *Flow) Draw() string {
 }
 
 // Try plays a call as text: out shows what the caller would hear, in gives one line per chance to press keys (an empty
-// line is silence). Where people or records would be needed it asks for the outcome. text gives the words of a prompt.
+// line is silence). Where people, records or other programs would be needed it asks for the outcome, after which values may be noted:
+// "next fee=12.50". text gives the words of a prompt.
 func (f *Flow) Try(ctx context.Context, in io.Reader, out io.Writer, text func(prompt string) string, facts Facts) error {
-	t := &terminal{in: bufio.NewScanner(in), out: out, text: text, facts: facts}
-	at := f.Start
+	t := &terminal{in: bufio.NewScanner(in), out: out, text: text, facts: facts, vars: map[string]string{}}
+	t.facts.Var = func(name string) string { return t.vars[name] }
+	type frame struct {
+		flow *Flow
+		node *Node
+	}
+	var stack []frame
+	root, at := f, f.Start
 	for {
 		n, err := f.Walk(ctx, t, at)
 		if err != nil {
@@ -70,9 +79,32 @@ func (f *Flow) Try(ctx context.Context, in io.Reader, out io.Writer, text func(p
 		if _, err := t.Say(ctx, n.Prompts); err != nil {
 			return err
 		}
-		if n.Verb == "hangup" {
+		switch n.Verb {
+		case "hangup":
 			fmt.Fprintln(out, "（挂机）")
 			return nil
+		case "call":
+			stack = append(stack, frame{f, n})
+			if f = root.Subs[n.Value]; f == nil {
+				return fmt.Errorf("there is no flow %s", n.Value)
+			}
+			at = f.Start
+			continue
+		case "return":
+			if len(stack) == 0 {
+				return fmt.Errorf("node %s: nothing called this flow", n.Name)
+			}
+			back := stack[len(stack)-1]
+			stack = stack[:len(stack)-1]
+			f, at = back.flow, back.flow.Exit(back.node, n.Value)
+			continue
+		case escape:
+			for f.Escapes(n.Value) && len(stack) > 0 {
+				f = stack[len(stack)-1].flow
+				stack = stack[:len(stack)-1]
+			}
+			at = f.Anywhere[n.Value]
+			continue
 		}
 		var ways []string
 		n.each(func(label, _ string) { ways = append(ways, strings.TrimPrefix(label, "按 ")) })
@@ -82,9 +114,24 @@ func (f *Flow) Try(ctx context.Context, in io.Reader, out io.Writer, text func(p
 			if err != nil {
 				return err
 			}
+			line, values, _ := strings.Cut(line, " ")
 			if to := f.Exit(n, line); to != "" && (slices.Contains(ways, line) || f.Anywhere[line] != "") {
+				for pair := range strings.FieldsSeq(values) { // what a hook or a question would have noted
+					if name, value, ok := strings.Cut(pair, "="); ok {
+						t.Set(name, value)
+					}
+				}
 				at = to
 				break
+			}
+			if n.Verb == "hear" { // anything that is said
+				said := strings.TrimSpace(line + " " + values)
+				if i := slices.IndexFunc(n.Words, func(x Spoken) bool {
+					return slices.ContainsFunc(x.Words, func(w string) bool { return said != "" && strings.Contains(said, w) })
+				}); i >= 0 {
+					at = n.Words[i].Go
+					break
+				}
 			}
 		}
 	}
@@ -95,6 +142,7 @@ type terminal struct {
 	out   io.Writer
 	text  func(string) string
 	facts Facts
+	vars  map[string]string
 	keys  []rune
 }
 
@@ -110,6 +158,15 @@ func (t *terminal) line() (string, error) {
 
 func (t *terminal) Say(_ context.Context, prompts []string) (Key, error) {
 	for _, p := range prompts {
+		if say.IsExpression(p) {
+			keys, faults := say.Expand([]string{p}, t.facts.Var, t.facts.Now)
+			for _, err := range faults {
+				fmt.Fprintf(t.out, "  （%v）\n", err)
+			}
+			p = say.Text(keys)
+			fmt.Fprintf(t.out, "  %s\n", p)
+			continue
+		}
 		fmt.Fprintf(t.out, "  %s\n", t.text(p))
 	}
 	return t.pop(), nil
@@ -144,8 +201,11 @@ func (t *terminal) Press(_ context.Context, _ time.Duration) (Key, error) {
 	return t.pop(), nil
 }
 
-func (t *terminal) Private(bool)                         {}
-func (t *terminal) Set(field, value string)              { fmt.Fprintf(t.out, "  （%s = %s）\n", field, value) }
+func (t *terminal) Private(bool) {}
+func (t *terminal) Set(field, value string) {
+	t.vars[field] = value
+	fmt.Fprintf(t.out, "  （%s = %s）\n", field, value)
+}
 func (t *terminal) Facts(context.Context) (Facts, error) { return t.facts, nil }
 func (t *terminal) Step(node, what string)               { fmt.Fprintf(t.out, "[%s %s]\n", node, what) }
 func (t *terminal) Digits(number string) []string        { return []string{number} }

@@ -22,9 +22,11 @@ type Flow struct {
 	Start    string            // start:, the first node
 	Anywhere map[string]string // keys that lead to a node from anywhere that does not use them itself
 	Nodes    map[string]*Node
-	Order    []string // names of the nodes as the file lists them
+	Order    []string         // names of the nodes as the file lists them
+	Subs     map[string]*Flow // flows that call leads into, by name; see Link
 
 	file     string
+	text     []byte
 	promptAt map[string]pos // where each prompt was first named, for Check
 }
 
@@ -33,7 +35,7 @@ type Node struct {
 	Name    string
 	Verb    string
 	Prompts []string            // value of say, menu, collect, message, queue, rate, progress, hangup
-	Value   string              // value of answer
+	Value   string              // value of answer, hook, call and return
 	Fields  map[string]string   // value of set
 	Rules   []Rule              // value of when
 	Text    map[string]string   // attributes that are words
@@ -42,16 +44,30 @@ type Node struct {
 	Times   map[string]time.Duration
 	Keys    map[string]string // key → node
 	Exits   map[string]string // exit → node
+	Words   []Spoken          // what hear follows, in the order of the file
 
 	at pos
 }
 
+// Spoken is words that lead to a node.
+type Spoken struct {
+	Go    string
+	Words []string
+}
+
 // Rule is one line of a when: it holds when everything it names holds.
 type Rule struct {
-	Day      string // "workday", "rest" (weekend or holiday), or empty
-	From, To string // "HH:MM", half-open, may span midnight; both or neither
-	Staffed  string // "yes", "no" (an operator is on duty), or empty
-	Caller   string // "anonymous", "known" (called before), "new", or empty
+	Day      string    // "workday", "rest" (weekend or holiday), "holiday" (a statutory day off), or empty
+	From, To string    // "HH:MM", half-open, may span midnight; both or neither
+	Date     [2]string // first and last day, YYYY-MM-DD; both or neither
+	Staffed  string    // "yes", "no" (an operator is on duty for Queue and Skill), or empty
+	Queue    string    // the queue that Staffed and Waiting ask about
+	Skill    string    // a skill that Staffed asks for
+	Waiting  int       // at least so many callers wait; 0 is no condition
+	Caller   string    // "anonymous", "known" (called before), "new", or empty
+	Flag     string    // a mark of the caller: "vip", "nuisance", …
+	Area     []string  // what the caller's number begins with, such as 024; "mobile" for any mobile number
+	Var, Is  string    // a value has been noted, and is this one
 	Go       string
 
 	at pos
@@ -120,6 +136,9 @@ func (n *Node) each(fn func(label, to string)) {
 	for _, k := range sortedKeys(n.Keys) {
 		fn("按 "+k, n.Keys[k])
 	}
+	for _, x := range n.Words {
+		fn("说 "+strings.Join(x.Words, "、"), x.Go)
+	}
 	for _, k := range sortedKeys(n.Exits) {
 		fn(k, n.Exits[k])
 	}
@@ -129,16 +148,38 @@ func (n *Node) each(fn func(label, to string)) {
 func (r Rule) String() string {
 	var w []string
 	if r.Day != "" {
-		w = append(w, map[string]string{"workday": "工作日", "rest": "休息日"}[r.Day])
+		w = append(w, map[string]string{"workday": "工作日", "rest": "休息日", "holiday": "节假日"}[r.Day])
+	}
+	if r.Date[0] != "" {
+		w = append(w, r.Date[0]+"至"+r.Date[1])
 	}
 	if r.From != "" {
 		w = append(w, r.From+"–"+r.To)
 	}
 	if r.Staffed != "" {
-		w = append(w, map[string]string{"yes": "有人在岗", "no": "无人在岗"}[r.Staffed])
+		who := ""
+		if r.Queue != "" {
+			who = "队列" + r.Queue
+		}
+		if r.Skill != "" {
+			who += "技能" + r.Skill
+		}
+		w = append(w, who+map[string]string{"yes": "有人在岗", "no": "无人在岗"}[r.Staffed])
+	}
+	if r.Waiting > 0 {
+		w = append(w, fmt.Sprintf("%s等候满%d人", r.Queue, r.Waiting))
 	}
 	if r.Caller != "" {
 		w = append(w, map[string]string{"anonymous": "无来电号码", "known": "来过电", "new": "首次来电"}[r.Caller])
+	}
+	if r.Flag != "" {
+		w = append(w, "标记"+r.Flag)
+	}
+	if len(r.Area) > 0 {
+		w = append(w, "号码"+strings.Join(r.Area, "、"))
+	}
+	if r.Var != "" {
+		w = append(w, r.Var+"="+r.Is)
 	}
 	return strings.Join(w, "且")
 }

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"fmt"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	"gopkg.in/yaml.v3"
+
+	"lianxin/ivr/say"
 )
 
 // Parse reads a flow and checks everything that can be told from the file alone: words, types, targets, nodes that
@@ -18,12 +21,13 @@ func Parse(file string, b []byte) (*Flow, error) {
 	if err := yaml.Unmarshal(b, &doc); err != nil {
 		return nil, Problems{yamlProblem(file, err)}
 	}
-	p := &parser{f: &Flow{file: file, Nodes: map[string]*Node{}, Anywhere: map[string]string{}, promptAt: map[string]pos{}}}
+	p := &parser{f: &Flow{file: file, text: b, Nodes: map[string]*Node{}, Anywhere: map[string]string{}, promptAt: map[string]pos{}}}
 	if len(doc.Content) == 0 {
 		return nil, Problems{{File: file, Line: 1, Col: 1, Text: "the file is empty; expected flow, version, start and nodes"}}
 	}
 	p.top(doc.Content[0])
 	if len(p.bad) == 0 {
+		p.values()
 		p.graph()
 	}
 	if err := p.bad.err(); err != nil {
@@ -47,8 +51,11 @@ func yamlProblem(file string, err error) Problem {
 }
 
 type parser struct {
-	f   *Flow
-	bad Problems
+	f       *Flow
+	bad     Problems
+	read    map[string]pos  // values that are used, where first
+	written map[string]bool // values that are noted somewhere
+	asks    bool            // a hook may note any value
 }
 
 func (p *parser) fail(at pos, format string, args ...any) {
@@ -178,6 +185,12 @@ func (p *parser) node(k, v *yaml.Node) {
 		p.fail(n.at, "node %s: a menu needs keys", n.Name)
 	case verb.Name == "collect" && n.Text["into"] == "":
 		p.fail(n.at, "node %s: collect needs into, the name of what is collected", n.Name)
+	case (verb.Name == "record" || verb.Name == "question") && n.Text["into"] == "":
+		p.fail(n.at, "node %s: %s needs into, the name under which the answer is kept", n.Name, verb.Name)
+	case verb.Name == "hear" && len(n.Words) == 0:
+		p.fail(n.at, "node %s: hear needs words", n.Name)
+	case verb.Name == "call" && len(n.Exits) == 0:
+		p.fail(n.at, "node %s: call needs next, or outcomes under to", n.Name)
 	}
 	p.f.Nodes[n.Name] = n
 	p.f.Order = append(p.f.Order, n.Name)
@@ -192,16 +205,24 @@ func (p *parser) attr(n *Node, verb *Verb, k, v *yaml.Node) {
 		case fields:
 			n.Fields = map[string]string{}
 			p.pairs(v, what, func(fk, fv *yaml.Node) {
-				if setFields[fk.Value] == "" {
-					p.fail(at(fk), "%s: unknown field %q; expected one of %s", what, fk.Value, strings.Join(sortedKeys(setFields), ", "))
+				if setFields[fk.Value] == "" && !varName.MatchString(fk.Value) {
+					p.fail(at(fk), "%s: unknown field %q; expected one of %s, or var.NAME", what, fk.Value, strings.Join(sortedKeys(setFields), ", "))
 				}
 				n.Fields[fk.Value] = p.text(fv, what)
+				for _, name := range mentions(n.Fields[fk.Value]) {
+					p.reads(name, at(fv))
+				}
+				if name, ok := strings.CutPrefix(fk.Value, "var."); ok {
+					p.writes(name)
+				}
 				if (fk.Value == "confidential" || fk.Value == "urgent") && fv.Value != "yes" && fv.Value != "no" {
 					p.fail(at(fv), "%s: %s: expected yes or no, got %s", what, fk.Value, kindName(fv))
 				}
 			})
 		case rules:
 			n.Rules = p.rules(v, what)
+		case address:
+			n.Value = p.address(v, what)
 		default:
 			n.Value = p.word(v, what)
 			if verb.Name == "goto" {
@@ -242,7 +263,50 @@ func (p *parser) attr(n *Node, verb *Verb, k, v *yaml.Node) {
 		n.Times[k.Value] = d
 	case keys:
 		n.Keys = p.keys(v, what, `^[0-9*#]$`)
+	case targets:
+		p.pairs(v, what, func(k, v *yaml.Node) {
+			if !nodeName.MatchString(k.Value) {
+				p.fail(at(k), "%s: %q is no outcome; expected lower-case letters, digits and hyphens", what, k.Value)
+			}
+			if n.Exits[k.Value] != "" {
+				p.fail(at(k), "%s: the outcome %s leads somewhere already", what, k.Value)
+			}
+			n.Exits[k.Value] = p.word(v, what+": "+k.Value)
+		})
+	case spoken:
+		p.pairs(v, what, func(k, v *yaml.Node) {
+			n.Words = append(n.Words, Spoken{Go: k.Value, Words: p.list(v, what+": "+k.Value)})
+		})
 	}
+	switch {
+	case k.Value == "into" && n.Text["into"] != "":
+		p.writes(n.Text["into"])
+	case k.Value == "send":
+		for i, name := range n.Lists["send"] {
+			where := at(v)
+			if v.Kind == yaml.SequenceNode {
+				where = at(v.Content[i])
+			}
+			p.reads(name, where)
+		}
+	case k.Value == "answers" && !answers.MatchString(n.Text["answers"]):
+		p.fail(at(v), "%s: expected keys such as 1-5, got %s", what, kindName(v))
+	}
+}
+
+var (
+	varName = regexp.MustCompile(`^var\.[a-z][a-z0-9-]*$`)
+	answers = regexp.MustCompile(`^[0-9](-[0-9])?$`)
+)
+
+// address reads where a hook asks. Whether that is allowed is for Check to say.
+func (p *parser) address(v *yaml.Node, what string) string {
+	u, err := url.Parse(v.Value)
+	if v.Kind != yaml.ScalarNode || err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.Fragment != "" {
+		p.fail(at(v), "%s: expected %s without a password, got %s", what, address, kindName(v))
+		return ""
+	}
+	return v.Value
 }
 
 func (v *Verb) understands() []string {
@@ -253,6 +317,23 @@ func (v *Verb) understands() []string {
 		return []string{"nothing else"}
 	}
 	return out
+}
+
+// reads notes that a value is used, to be held against those that are noted somewhere.
+func (p *parser) reads(name string, where pos) {
+	if p.read == nil {
+		p.read = map[string]pos{}
+	}
+	if _, seen := p.read[name]; !seen {
+		p.read[name] = where
+	}
+}
+
+func (p *parser) writes(name string) {
+	if p.written == nil {
+		p.written = map[string]bool{}
+	}
+	p.written[name] = true
 }
 
 func (p *parser) word(v *yaml.Node, what string) string {
@@ -293,6 +374,20 @@ func (p *parser) prompts(v *yaml.Node, what string) []string {
 		if v.Kind == yaml.SequenceNode {
 			where = at(v.Content[i])
 		}
+		if say.IsExpression(key) {
+			x, err := say.ParseExpression(key)
+			if err != nil {
+				p.fail(where, "%s: %v", what, err)
+			} else if x.Var != "" {
+				p.reads(x.Var, where)
+			}
+			for _, piece := range x.Pieces() {
+				if _, seen := p.f.promptAt[piece]; !seen {
+					p.f.promptAt[piece] = where
+				}
+			}
+			continue
+		}
 		if _, seen := p.f.promptAt[key]; !seen {
 			p.f.promptAt[key] = where
 		}
@@ -315,6 +410,23 @@ func (p *parser) keys(v *yaml.Node, what, form string) map[string]string {
 
 var clock = regexp.MustCompile(`^([01]\d|2[0-3]):[0-5]\d$|^24:00$`)
 
+var area = regexp.MustCompile(`^(mobile|\+?[0-9]{1,8})$`)
+
+// dates reads a day or FIRST..LAST.
+func (p *parser) dates(v *yaml.Node, what string) [2]string {
+	first, last, span := strings.Cut(v.Value, "..")
+	if !span {
+		last = first
+	}
+	_, err1 := time.Parse(time.DateOnly, first)
+	_, err2 := time.Parse(time.DateOnly, last)
+	if v.Kind != yaml.ScalarNode || err1 != nil || err2 != nil || last < first {
+		p.fail(at(v), "%s: expected a day such as 2026-10-01 or 2026-10-01..2026-10-08, got %s", what, kindName(v))
+		return [2]string{}
+	}
+	return [2]string{first, last}
+}
+
 func (p *parser) rules(v *yaml.Node, what string) []Rule {
 	if v.Kind != yaml.SequenceNode {
 		p.fail(at(v), "%s: expected a list of rules, got %s", what, kindName(v))
@@ -332,11 +444,38 @@ func (p *parser) rules(v *yaml.Node, what string) []Rule {
 		p.pairs(e, what, func(k, v *yaml.Node) {
 			switch k.Value {
 			case "day":
-				r.Day = oneOf(v, "day", "workday", "rest")
+				r.Day = oneOf(v, "day", "workday", "rest", "holiday")
+			case "date":
+				r.Date = p.dates(v, what+": date")
 			case "staffed":
 				r.Staffed = oneOf(v, "staffed", "yes", "no")
+			case "queue":
+				r.Queue = p.word(v, what+": queue")
+			case "skill":
+				r.Skill = p.word(v, what+": skill")
+			case "waiting":
+				n, err := strconv.Atoi(v.Value)
+				if err != nil || n < 1 {
+					p.fail(at(v), "%s: waiting: expected how many callers wait at least, got %s", what, kindName(v))
+				}
+				r.Waiting = n
 			case "caller":
 				r.Caller = oneOf(v, "caller", "anonymous", "known", "new")
+			case "flag":
+				r.Flag = p.word(v, what+": flag")
+			case "area":
+				r.Area = p.list(v, what+": area")
+				for _, a := range r.Area {
+					if !area.MatchString(a) {
+						p.fail(at(v), "%s: area: expected the beginning of a number such as \"024\", or mobile, got %q", what, a)
+					}
+				}
+			case "var":
+				if r.Var = p.word(v, what+": var"); r.Var != "" {
+					p.reads(r.Var, at(v))
+				}
+			case "is":
+				r.Is = p.text(v, what+": is")
 			case "from", "to":
 				if !clock.MatchString(v.Value) {
 					p.fail(at(v), "%s: %s: expected a time such as 08:30, got %s", what, k.Value, kindName(v))
@@ -349,16 +488,22 @@ func (p *parser) rules(v *yaml.Node, what string) []Rule {
 			case "go":
 				r.Go = p.word(v, what+": go")
 			default:
-				p.fail(at(k), "%s: unknown word %q; expected day, from, to, staffed, caller or go", what, k.Value)
+				p.fail(at(k), "%s: unknown word %q; expected day, date, from, to, staffed, queue, skill, waiting, caller, flag, area, var, is or go", what, k.Value)
 			}
 		})
+		if (r.Var == "") != (r.Is == "") {
+			p.fail(r.at, "%s: var and is belong together", what)
+		}
+		if r.Queue != "" && r.Staffed == "" && r.Waiting == 0 || r.Skill != "" && r.Staffed == "" {
+			p.fail(r.at, "%s: queue and skill say of whom staffed or waiting is asked", what)
+		}
 		if (r.From == "") != (r.To == "") {
 			p.fail(r.at, "%s: from and to belong together", what)
 		}
 		if r.Go == "" {
 			p.fail(r.at, "%s: a rule needs go", what)
 		}
-		if r.Day == "" && r.From == "" && r.Staffed == "" && r.Caller == "" {
+		if r.Day == "" && r.From == "" && r.Date[0] == "" && r.Staffed == "" && r.Waiting == 0 && r.Caller == "" && r.Flag == "" && len(r.Area) == 0 && r.Var == "" {
 			p.fail(r.at, "%s: a rule without a condition always holds; use otherwise", what)
 		}
 		out = append(out, r)

@@ -14,6 +14,9 @@ const (
 	fields  kind = "fields and their values"
 	rules   kind = "a list of rules"
 	nothing kind = "a name or nothing"
+	targets kind = "outcomes and the nodes they lead to"
+	spoken  kind = "nodes and the words that lead to them"
+	address kind = "an address such as https://host/path"
 )
 
 // Verb is one word of the vocabulary.
@@ -34,21 +37,32 @@ var Verbs = []Verb{
 	{Name: "collect", Means: "takes a number by keys, ended by #; the recording pauses meanwhile", value: prompts,
 		attrs: map[string]kind{"into": word, "min": number, "max": number, "wait": length, "tries": number, "wrong": prompts, "silent": prompts, "read": prompts, "confirm": prompts},
 		must:  []string{"next", "otherwise"}},
-	{Name: "set", Means: "notes something about the matter: kind, title, confidential, urgent", value: fields, must: []string{"next"}},
-	{Name: "when", Means: "chooses by day, hour, staff and caller; the first rule that holds counts", value: rules, must: []string{"otherwise"}},
+	{Name: "set", Means: "notes something about the matter (kind, title, body, place, confidential, urgent) or a value (var.NAME)", value: fields, must: []string{"next"}},
+	{Name: "when", Means: "chooses by day, holiday, hour, staff, queue, caller, area and values; the first rule that holds counts", value: rules, must: []string{"otherwise"}},
 	{Name: "goto", Means: "goes on elsewhere", value: word},
+	{Name: "hear", Means: "plays prompts and follows the words that the caller says, where a recogniser listens, or the key pressed", value: prompts,
+		attrs: map[string]kind{"words": spoken, "keys": keys, "into": word, "wait": length, "tries": number, "wrong": prompts, "silent": prompts}, must: []string{"otherwise"}},
+	{Name: "record", Means: "records what the caller says, ended by #, as a part of the call's recording that has a name", value: prompts,
+		attrs: map[string]kind{"into": word, "longest": length, "shortest": length}, must: []string{"next", "empty"}},
+	{Name: "question", Means: "asks a question by key and keeps the answer with the call", value: prompts,
+		attrs: map[string]kind{"into": word, "answers": word, "wait": length, "tries": number, "wrong": prompts, "silent": prompts}, must: []string{"next", "otherwise"}},
+	{Name: "hook", Means: "asks a program of yours over HTTP and notes what it answers", value: address,
+		attrs: map[string]kind{"send": words, "number": yesno, "timeout": length, "to": targets}, must: []string{"next", "failed"}},
+	{Name: "call", Means: "goes through another flow file and comes back with its outcome", value: word,
+		attrs: map[string]kind{"to": targets}, may: []string{"next"}},
+	{Name: "return", Means: "goes back to the flow that called this one, with an outcome", value: word},
 	{Name: "answer", Means: "offers the questions of one category of the knowledge base by key and plays the answer; asks whether it helped", value: word,
 		attrs: map[string]kind{"wait": length, "tries": number}, must: []string{"solved", "person"}, may: []string{"back", "empty"}},
 	{Name: "progress", Means: "takes a ticket number by keys and says its state to the number that opened it", value: prompts,
 		attrs: map[string]kind{"wait": length, "tries": number}, must: []string{"next", "person"}, may: []string{"back"}},
 	{Name: "queue", Means: "waits for an operator with music and position, and connects", value: prompts,
-		attrs: map[string]kind{"priority": number, "skills": words, "patience": length, "every": length, "leave": prompts, "keys": keys},
-		must:  []string{"next", "nobody", "late"}, may: []string{"full"}},
+		attrs: map[string]kind{"name": word, "priority": number, "skills": words, "anybody": length, "patience": length, "every": length, "leave": prompts, "keys": keys},
+		must:  []string{"next", "nobody", "late"}, may: []string{"full", "closed"}},
 	{Name: "message", Means: "records a message, ended by #; opens the ticket and the call-back", value: prompts,
 		attrs: map[string]kind{"longest": length, "shortest": length, "tries": number, "confirm": yesno}, must: []string{"next", "empty"}},
-	{Name: "callback", Means: "promises a call-back to the caller's number", value: prompts, must: []string{"next"}, may: []string{"anonymous"}},
+	{Name: "callback", Means: "promises a call-back to the caller's number; a caller who waits keeps the place", value: prompts, must: []string{"next"}, may: []string{"anonymous"}},
 	{Name: "rate", Means: "asks for a rating from 1 to 5 by key", value: prompts,
-		attrs: map[string]kind{"wait": length, "tries": number}, must: []string{"next"}},
+		attrs: map[string]kind{"wait": length, "tries": number}, must: []string{"next"}, may: []string{"bad"}},
 	{Name: "hangup", Means: "plays prompts and ends the call", value: prompts},
 }
 
@@ -56,6 +70,7 @@ var Verbs = []Verb{
 var labels = map[string]string{
 	"say": "播放语音", "menu": "菜单选择", "collect": "按键输入", "set": "登记信息", "when": "按条件分流", "goto": "跳转",
 	"answer": "政策解答", "progress": "查询进度", "queue": "排队等候人工", "message": "留言", "callback": "约定回电", "rate": "服务评价", "hangup": "结束语并挂机",
+	"hear": "听取来电人说话", "record": "录音", "question": "按键问答", "hook": "外部接口", "call": "进入子流程", "return": "返回主流程",
 }
 
 // Label is a verb as pages show it (zh-CN); empty for a word that is no verb.
@@ -72,13 +87,21 @@ var verbByName = func() map[string]*Verb {
 // walked are the verbs that Walk performs itself; at the others it stops and leaves the work to its caller.
 var walked = map[string]bool{"say": true, "menu": true, "collect": true, "set": true, "when": true, "goto": true}
 
+// ends are the verbs at which a flow ends.
+var ends = map[string]bool{"hangup": true, "return": true, escape: true}
+
+// escape is the verb of the nodes that a sub-flow is given for keys which work anywhere in the flow that calls it.
+const escape = "escape"
+
 // blocking are the verbs that wait for the caller or for people, so that a circle through one is not endless.
-var blocking = map[string]bool{"menu": true, "collect": true, "answer": true, "progress": true, "queue": true, "message": true, "rate": true}
+var blocking = map[string]bool{"menu": true, "collect": true, "answer": true, "progress": true, "queue": true, "message": true, "rate": true, "hear": true, "record": true, "question": true}
 
 // Fields that set knows.
 var setFields = map[string]string{
 	"kind":         "诉求类型",
 	"title":        "标题",
+	"body":         "内容",
+	"place":        "地点",
 	"confidential": "是否保密 (yes, no)",
 	"urgent":       "紧急 (yes, no)",
 }

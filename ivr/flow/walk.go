@@ -3,7 +3,9 @@ package flow
 import (
 	"context"
 	"errors"
+	"regexp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -43,8 +45,14 @@ type Host interface {
 type Facts struct {
 	Now     time.Time // in the zone of the flow's hours
 	Workday bool
-	Staffed bool
+	Holiday bool   // a statutory day off, weekends beside it included
+	Staffed bool   // for any caller, where Duty is nil
 	Caller  string // "anonymous", "known", "new"
+	Number  string // of the caller as one would dial it from the city; empty when withheld
+	Flags   []string
+
+	Duty func(queue, skill string) (staffed bool, waiting int) // nil: nothing is known of queues
+	Var  func(name string) string                              // a value that was noted; nil: none
 }
 
 // Walk goes from node at through everything that needs no more than prompts and keys, and returns the first node that
@@ -90,8 +98,12 @@ func (f *Flow) step(ctx context.Context, h Host, n *Node, ahead *Key) (string, e
 		*ahead = NoKey
 		return f.collect(ctx, h, n)
 	case "set":
+		facts, err := h.Facts(ctx)
+		if err != nil {
+			return "", err
+		}
 		for _, k := range sortedKeys(n.Fields) {
-			h.Set(k, n.Fields[k])
+			h.Set(strings.TrimPrefix(k, "var."), facts.fill(n.Fields[k]))
 		}
 	case "when":
 		facts, err := h.Facts(ctx)
@@ -107,6 +119,26 @@ func (f *Flow) step(ctx context.Context, h Host, n *Node, ahead *Key) (string, e
 		return n.Exits["otherwise"], nil
 	}
 	return n.Exits["next"], nil
+}
+
+var mention = regexp.MustCompile(`\{([a-z][a-z0-9.-]*)\}`)
+
+// mentions are the values that a text names in braces.
+func mentions(text string) (names []string) {
+	for _, m := range mention.FindAllStringSubmatch(text, -1) {
+		names = append(names, m[1])
+	}
+	return names
+}
+
+// fill puts values where a text names them in braces.
+func (f Facts) fill(text string) string {
+	return mention.ReplaceAllStringFunc(text, func(m string) string {
+		if f.Var == nil {
+			return ""
+		}
+		return f.Var(m[1 : len(m)-1])
+	})
 }
 
 func keyName(k Key) string {
@@ -260,11 +292,44 @@ func (n *Node) Tries(def int) int {
 	return def
 }
 
+// inArea says whether a number begins as an area does; "mobile" is every mobile number of the mainland.
+func inArea(number, area string) bool {
+	if area == "mobile" {
+		return len(number) == 11 && number[0] == '1' && number[1] >= '3'
+	}
+	return number != "" && strings.HasPrefix(number, area)
+}
+
 func (r Rule) holds(f Facts) bool {
-	if r.Day != "" && (r.Day == "workday") != f.Workday {
+	switch r.Day {
+	case "workday", "rest":
+		if (r.Day == "workday") != f.Workday {
+			return false
+		}
+	case "holiday":
+		if !f.Holiday {
+			return false
+		}
+	}
+	if day := f.Now.Format(time.DateOnly); r.Date[0] != "" && (day < r.Date[0] || day > r.Date[1]) {
 		return false
 	}
-	if r.Staffed != "" && (r.Staffed == "yes") != f.Staffed {
+	if r.Staffed != "" || r.Waiting > 0 {
+		staffed, waiting := f.Staffed, 0
+		if f.Duty != nil {
+			staffed, waiting = f.Duty(r.Queue, r.Skill)
+		}
+		if r.Staffed != "" && (r.Staffed == "yes") != staffed || waiting < r.Waiting {
+			return false
+		}
+	}
+	if r.Flag != "" && !slices.Contains(f.Flags, r.Flag) {
+		return false
+	}
+	if len(r.Area) > 0 && !slices.ContainsFunc(r.Area, func(a string) bool { return inArea(f.Number, a) }) {
+		return false
+	}
+	if r.Var != "" && (f.Var == nil || f.Var(r.Var) != r.Is) {
 		return false
 	}
 	if r.Caller != "" && r.Caller != f.Caller {

@@ -42,6 +42,7 @@ func Play(t *testing.T, file string) {
 		files[f.Name] = string(f.Data)
 	}
 	p := &play{t: t, phones: map[string]*softphone.Phone{}, calls: map[string]*softphone.Call{}, rings: map[string]*softphone.Ringing{}, vars: map[string]string{}}
+	p.files = files
 	p.open(files["stage"])
 	for i, line := range lines(files["play"]) {
 		if err := p.act(line); err != nil {
@@ -55,7 +56,11 @@ func Play(t *testing.T, file string) {
 	}
 	for _, f := range a.Files {
 		switch {
-		case f.Name == "stage", f.Name == "play":
+		case f.Name == "stage", f.Name == "play", strings.HasSuffix(f.Name, ".yaml"):
+		case f.Name == "answers":
+			p.compare(f.Name, string(f.Data), p.answerFields(records[0]))
+		case f.Name == "hook":
+			p.asked(string(f.Data))
 		case f.Name == "call", strings.HasPrefix(f.Name, "call "):
 			n := 1
 			if _, err := fmt.Sscanf(f.Name, "call %d", &n); f.Name != "call" && err != nil || n < 1 || n > len(records) {
@@ -84,6 +89,8 @@ type play struct {
 	calls  map[string]*softphone.Call
 	rings  map[string]*softphone.Ringing
 	vars   map[string]string
+	files  map[string]string
+	hooks  *hooks
 }
 
 func lines(text string) []string {
@@ -121,7 +128,7 @@ func (p *play) open(settings string) {
 		case "operators":
 			operators = strings.Fields(value)
 		case "flow":
-			old, new, ok := strings.Cut(value, " => ")
+			old, new, ok := strings.Cut(strings.ReplaceAll(value, `\n`, "\n"), " => ")
 			if !ok || !strings.Contains(text, old) {
 				p.t.Fatalf("the flow has no %q", old)
 			}
@@ -136,11 +143,21 @@ func (p *play) open(settings string) {
 			}
 		case "ticket": // a ticket of this caller is there already
 			own = value
+		case "hears": // what the recogniser makes of any sound
+			opt.Change = with(opt.Change, func(c *ivr.Config) { c.Hear = ears(value) })
+		case "hook": // what the program answers that the flow asks under ${hook}
+			p.hooks = answering(p.t, value)
+			opt.Change = with(opt.Change, func(c *ivr.Config) { c.Hooks = ivr.Hooks{Hosts: []string{p.hooks.host}, Secret: hookSecret} })
+		case "flag": // marks of the caller's number
+			opt.Change = with(opt.Change, func(c *ivr.Config) {
+				c.Flags = func(context.Context, contact.Phone) ([]string, error) { return strings.Fields(value), nil }
+			})
 		default:
 			p.t.Fatalf("unknown setting %q", name)
 		}
 	}
 	opt.Flow = text
+	p.own(&opt)
 	p.Stage = New(p.t, opt)
 	for _, ext := range operators {
 		p.phones[ext] = p.Operator(p.t, ext)

@@ -34,11 +34,13 @@ const Patience = 40 * time.Second
 
 // Options of a Stage.
 type Options struct {
-	Dir     string      // data folder; a temporary one when empty
-	DB      *storage.DB // a SQLite file in Dir when nil
-	Shipped bool        // the recordings that ship with the program instead of short ones
-	Clock   time.Time   // what time it is when the stage opens; now when zero
-	Flow    string      // text of the flow; Quick of the shipped one when empty
+	Dir     string            // data folder; a temporary one when empty
+	DB      *storage.DB       // a SQLite file in Dir when nil
+	Shipped bool              // the recordings that ship with the program instead of short ones
+	Clock   time.Time         // what time it is when the stage opens; now when zero
+	Flow    string            // text of the flow; Quick of the shipped one when empty
+	Flows   map[string]string // texts of the flows that it calls, by name
+	Queues  string            // text of the queues; the shipped ones when empty
 	Desk    desk.Options
 	Silence time.Duration           // after which a line without sound is taken for dead; the engine's default when zero
 	Change  func(*ivr.Config)       // last changes
@@ -190,6 +192,15 @@ func Open(opt Options) (_ *Stage, err error) {
 	if err != nil {
 		return s, err
 	}
+	if f, err = f.Link(opt.read); err != nil {
+		return s, err
+	}
+	var queues *ivr.Queues
+	if opt.Queues != "" {
+		if queues, err = ivr.ParseQueues("queues.yaml", []byte(opt.Queues)); err != nil {
+			return s, err
+		}
+	}
 	loop := netip.MustParseAddr("127.0.0.1")
 	if s.engine, err = media.NewEngine(media.Config{IP: loop, PortLow: 20000, PortHigh: 25999, Pacers: 1, Quarantine: 100 * time.Millisecond, Silence: opt.Silence, FirstPacket: opt.Silence, Log: log}); err != nil {
 		return s, err
@@ -213,7 +224,7 @@ func Open(opt Options) (_ *Stage, err error) {
 	}
 	s.Addr = strings.TrimPrefix(s.Server.Addrs()[0], "udp://")
 	cfg := ivr.Config{
-		DB: s.DB, Book: s.Book, Office: s.Office, Board: s.Board, Dial: s.Server.Dial, Registered: s.Server.Registered, Prompts: s.Prompts, KB: s.KB, Flow: f,
+		DB: s.DB, Book: s.Book, Office: s.Office, Board: s.Board, Dial: s.Server.Dial, Registered: s.Server.Registered, Prompts: s.Prompts, KB: s.KB, Flow: f, Queues: queues,
 		Recordings: filepath.Join(s.Dir, "recordings"), Node: "stage", Heartbeat: 200 * time.Millisecond, Unstaffed: time.Second, Now: now, Log: log,
 	}
 	if opt.Change != nil {

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"lianxin/console"
+	"lianxin/ivr"
+)
+
+// flowLook is how often the folder of flow files is looked at.
+const flowLook = 2 * time.Second
+
+// openFlows notes the flows that the hotline was opened with, so that others can take their place while it runs.
+func (c *centre) openFlows(ctx context.Context) error {
+	c.flows = &ivr.FlowFiles{Hotline: c.hotline, DB: c.db, Dir: c.cfg.Flows, Log: c.log, Changed: func() { c.hub.Publish(console.EventCalls) }}
+	return c.flows.Begin(ctx, "start")
+}
+
+// watchFlows puts changed flow files in force: when a file changes, and on SIGHUP.
+func (c *centre) watchFlows(ctx context.Context) error {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	return c.flows.Watch(ctx, flowLook, hup)
+}
