@@ -5,7 +5,7 @@ DATA   ?= ./data
 BIN    := bin/lianxin
 STATIC := $(GO) tool -modfile=tools.mod staticcheck
 
-.PHONY: run build test check tools unit race demo crash prompts clean
+.PHONY: run build test check tools unit race demo crash prompts clean invariants bench-tickets
 
 ## run: build and start a working centre on the embedded default; ARGS passes flags on (make run ARGS="--http :8080")
 run: build
@@ -38,6 +38,10 @@ demo: build
 ## crash: 5,000 texts and forty times kill -9, on both databases; some minutes, so not part of make test
 crash:
 	$(GO) test ./sms -run TestCrash -count=1 -timeout 30m -v -args -crash.texts 5000 -crash.kills 40
+
+## invariants: random commands of concurrent writers over ten thousand tickets, on both databases; some twenty minutes
+invariants:
+	$(GO) test ./ticket -run TestInvariantsHoldUnderConcurrentWriters -count=1 -timeout 120m -v -args -invariants.tickets 10000
 
 ## tools: the Debian packages and npm tools that the tests talk to, installed when missing
 tools:
