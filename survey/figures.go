@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"lianxin/org"
 	"lianxin/sms"
 	"lianxin/storage"
 	"lianxin/workday"
@@ -33,6 +32,11 @@ type Item struct {
 	TicketID    string
 	Excluded    bool          // two persons have left the rating out of the official rate
 	RatedAfter  time.Duration // from the question to the first rating that counts
+
+	Carrier     string      // that the text was given to, "" while it was given to none
+	Day         workday.Day // of the run that decided; of the service while none has
+	Probability float64     // of having been drawn; 1 where everybody is asked
+	times       int         // so many records are alike in all this (Figures); 0 is one
 }
 
 // NoUnitKey is the Key of the row of records whose unit is not known.
@@ -165,6 +169,9 @@ type Row struct {
 	Coverage float64    // rated / delivered, beside every rate: silence is not consent
 	AtLeast  float64    // the rate if everybody delivered and silent were dissatisfied
 	AtMost   float64    // the rate if they all were satisfied
+	Replies  float64    // replied / sent
+	Weighted float64    // Raw, each rating standing for the delivered texts of its class and unit, and for those not drawn
+	Uneven   bool       // Weighted is worth a look: it differs from Raw by more than the least step shown
 	Early    Share      // who rated within Metric.Early
 	Later    Share      // who took longer: a difference says that those who never answered may differ too
 }
@@ -182,113 +189,19 @@ type Share struct {
 	Raw float64
 }
 
-// Figures of a day.
+// Figures of a day, or of several.
 type Figures struct {
-	Day       workday.Day
+	Day       workday.Day // the first
+	Last      workday.Day // the last
 	Whole     Row
 	ByClass   []Row
 	ByUnit    []Row
+	ByChannel []Row // of what was sent, by the carrier that had it last
+	ByDay     []Row
 	Strangers int // replies received that day from numbers that were never asked, or too long ago
 	Undecided int // records of the day about which no run has decided yet
 	Metric    Metric
 	Versions  []string // of the configurations that decided
-}
-
-// Day returns the figures of the services of one day.
-func (s *Survey) Day(tx *storage.Tx, day workday.Day) (Figures, error) {
-	items, err := s.Items(tx, day)
-	if err != nil {
-		return Figures{}, err
-	}
-	m := s.config().Metric
-	f := Figures{Day: day, Metric: m, Whole: m.row("", "合计", items)}
-	f.ByClass = m.group(items, func(i Item) (string, string) { return i.Class, i.ClassName })
-	f.ByUnit = m.group(items, func(i Item) (string, string) { return i.unitKey(), i.UnitName })
-	m.rank(f.ByClass)
-	m.rank(f.ByUnit)
-	if f.Strangers, err = storage.One(tx, storage.Value[int], `SELECT COUNT(*) FROM survey_answer WHERE place = 'stranger' AND received_at >= $1 AND received_at < $2`,
-		storage.At(day.Start()), storage.At(day.End())); err != nil {
-		return f, fmt.Errorf("figures of %s: %w", day, err)
-	}
-	for _, i := range items {
-		if !i.Decided {
-			f.Undecided++
-		}
-	}
-	f.Versions, err = storage.All(tx, storage.Value[string], `SELECT DISTINCT config FROM survey_decision WHERE day = $1 ORDER BY config`, day)
-	return f, err
-}
-
-// Items returns every record that was decided about in the run of a day, or belongs to the day and was not yet, with what
-// became of it, in the order of the services.
-func (s *Survey) Items(tx *storage.Tx, day workday.Day) ([]Item, error) {
-	fail := func(err error) ([]Item, error) { return nil, fmt.Errorf("records of %s: %w", day, err) }
-	states, err := sms.States(tx, Campaign(day))
-	if err != nil {
-		return fail(err)
-	}
-	units := map[string]string{NoUnitKey: "单位不明"}
-	all, err := org.Units(tx)
-	if err != nil {
-		return fail(err)
-	}
-	for _, u := range all {
-		units[u.ID] = u.Short
-		if u.Short == "" {
-			units[u.ID] = u.Name
-		}
-	}
-	items, err := storage.All(tx, func(row storage.Row) (i Item, err error) {
-		dest, finish := s.recordFields(&i.Record)
-		var asked, rated storage.Time
-		dest = append(dest, &i.Reason, &i.Detail, &i.AskID, &i.SMSID, &i.Rating, &i.Replied, &i.OptedOut, &i.Excluded, &asked, &rated)
-		if err := row.Scan(dest...); err != nil {
-			return i, err
-		}
-		i.Decided = i.Reason != ""
-		i.UnitName, i.ClassName = units[i.unitKey()], i.Class
-		if c, ok := s.config().Class(i.Class); ok {
-			i.ClassName = c.Name
-		}
-		i.SMS = states[i.SMSID]
-		if !rated.IsZero() {
-			i.RatedAfter = rated.Sub(asked.Time)
-		}
-		return i, finish()
-	}, `SELECT `+recordColumns+`, COALESCE(d.reason, ''), COALESCE(d.detail, ''), COALESCE(k.id, ''), COALESCE(k.sms_id, ''), COALESCE(k.rating, 0),
-			k.replied_at IS NOT NULL, COALESCE(k.opted_out, FALSE), x.id IS NOT NULL, k.asked_at, k.rated_at
-		FROM survey_record r LEFT JOIN survey_decision d ON d.record_id = r.id LEFT JOIN survey_ask k ON k.record_id = r.id
-		LEFT JOIN survey_exclusion x ON x.answer_id = k.answer_id AND x.state = 'excluded'
-		WHERE r.id IN (SELECT record_id FROM survey_decision WHERE day = $1 UNION SELECT id FROM survey_record WHERE service_day = $1 AND decided = FALSE)
-		ORDER BY r.service_at, r.id`, day)
-	if err != nil {
-		return fail(err)
-	}
-	return items, s.addAnswers(tx, day, items)
-}
-
-// addAnswers adds what is counted from the replies of a day.
-func (s *Survey) addAnswers(tx *storage.Tx, day workday.Day, items []Item) error {
-	type sum struct {
-		ask, ticket   string
-		late, pending int
-	}
-	sums, err := storage.All(tx, func(r storage.Row) (v sum, err error) { return v, r.Scan(&v.ask, &v.late, &v.pending, &v.ticket) },
-		`SELECT a.ask_id, SUM(CASE WHEN a.place = 'late' THEN 1 ELSE 0 END), SUM(CASE WHEN a.review = 'pending' THEN 1 ELSE 0 END), MAX(a.ticket_id)
-		FROM survey_answer a JOIN survey_ask k ON k.id = a.ask_id WHERE k.day = $1 GROUP BY a.ask_id`, day)
-	if err != nil {
-		return fmt.Errorf("replies of %s: %w", day, err)
-	}
-	byAsk := map[string]sum{}
-	for _, v := range sums {
-		byAsk[v.ask] = v
-	}
-	for i := range items {
-		if v, ok := byAsk[items[i].AskID]; ok && items[i].AskID != "" {
-			items[i].LateReplies, items[i].Review, items[i].TicketID = v.late, v.pending > 0, v.ticket
-		}
-	}
-	return nil
 }
 
 func (m Metric) group(items []Item, by func(Item) (key, name string)) []Row {
@@ -311,32 +224,36 @@ func (m Metric) row(key, name string, items []Item) Row {
 	r := Row{Key: key, Name: name, Count: map[Figure]int{}, Not: map[string]int{}}
 	var kept, early, later [5]int
 	for _, i := range items {
+		n := max(1, i.times)
 		for _, f := range FunnelFigures {
 			if f.Holds(i) {
-				r.Count[f]++
+				r.Count[f] += n
 			}
 		}
 		if Suppressed.Holds(i) {
-			r.Not[i.WhyNot()]++
+			r.Not[i.WhyNot()] += n
 		}
 		if i.Rating == 0 {
 			continue
 		}
 		at := i.Rating - 1
-		r.Ratings[at]++
-		r.N++
+		r.Ratings[at] += n
+		r.N += n
 		if i.Excluded {
-			r.Excluded++
+			r.Excluded += n
 		} else {
-			kept[at]++
+			kept[at] += n
 		}
 		if i.RatedAfter <= m.Early {
-			early[at]++
+			early[at] += n
 		} else {
-			later[at]++
+			later[at] += n
 		}
 	}
 	delivered := r.Count[Delivered]
+	if sent := r.Count[Sent]; sent > 0 {
+		r.Replies = float64(r.Count[Replied]) / float64(sent)
+	}
 	if delivered > 0 {
 		r.Coverage = float64(r.N) / float64(delivered)
 	}
@@ -355,7 +272,43 @@ func (m Metric) row(key, name string, items []Item) Row {
 	sum := r.Raw * float64(r.N)
 	r.AtLeast, r.AtMost = sum/float64(base), (sum+float64(base-r.N))/float64(base)
 	r.Early, r.Later = m.share(early), m.share(later)
+	r.Weighted = m.weighted(items)
+	r.Uneven = math.Abs(r.Weighted-r.Raw) >= 0.0005
 	return r
+}
+
+// weighted is the rate when each cell of class and unit counts by what was delivered there, and each record by how many it
+// stands for of those that were not drawn (post-stratification with inverse probabilities). Who answers more often than
+// others, and who is asked by sample, then does not count more or less for it. Cells without a rating say nothing.
+func (m Metric) weighted(items []Item) float64 {
+	type sum struct{ delivered, rated, good float64 }
+	cells := map[[2]string]sum{}
+	for _, i := range items {
+		n := float64(max(1, i.times))
+		if i.Probability > 0 {
+			n /= i.Probability
+		}
+		c := cells[[2]string{i.Class, i.Unit}]
+		if Delivered.Holds(i) || i.Rating > 0 {
+			c.delivered += n
+		}
+		if i.Rating > 0 {
+			c.rated += n
+			c.good += n * m.Weights[i.Rating-1]
+		}
+		cells[[2]string{i.Class, i.Unit}] = c
+	}
+	var good, all float64
+	for _, c := range cells {
+		if c.rated > 0 {
+			good += c.good / c.rated * c.delivered
+			all += c.delivered
+		}
+	}
+	if all == 0 {
+		return 0
+	}
+	return good / all
 }
 
 // rate is the weighted share of ratings, 0 of none.
