@@ -38,6 +38,8 @@ type Config struct {
 	Reason            Question            `yaml:"reason"`  // asks the dissatisfied why
 	Clarify           Question            `yaml:"clarify"` // asks what an unclear reply means
 	Watch             Watching            `yaml:"watch"`
+	Texts             TextLimits          `yaml:"texts"`
+	Hygiene           Hygiene             `yaml:"hygiene"`
 	Templates         map[string]string   `yaml:"templates"`
 	Scales            map[int]string      `yaml:"scales"`
 	Classes           []Class             `yaml:"classes"`
@@ -137,6 +139,12 @@ func (c *Config) fill() {
 	if c.Watch.Hours == "" {
 		c.Watch = Watching{Hours: "09:00-21:00", Least: 30, Within: 2 * time.Hour, Baseline: 28, Deviations: 4, Canary: c.Watch.Canary, CanaryEvery: 26 * time.Hour}
 	}
+	if c.Texts == (TextLimits{}) {
+		c.Texts = TextLimits{Unit: 14, Segments: 2, Price: 0.05}
+	}
+	if c.Hygiene.Failures == 0 {
+		c.Hygiene = Hygiene{Failures: 2, Within: 180 * 24 * time.Hour, Rest: 90 * 24 * time.Hour}
+	}
 	if c.Metric.Rank == 0 {
 		c.Metric.Rank = max(30, c.Metric.Small)
 	}
@@ -174,6 +182,9 @@ func (c *Config) check() error {
 		if c.Sensitive[group] == nil {
 			bad("sensitive_in_matter: no group %q", group)
 		}
+	}
+	if err := c.Hygiene.check(); err != nil {
+		bad("hygiene: %w", err)
 	}
 	seen := map[string]string{}
 	for i := range c.Classes {
@@ -213,7 +224,7 @@ func (c *Config) check() error {
 		bad("watch: %w", err)
 	}
 	for name, text := range c.Templates {
-		if err := lint(text); err != nil {
+		if err := c.Lint("本溪公安", text); err != nil { // with a signature of the usual length
 			bad("template %s: %w", name, err)
 		}
 	}
@@ -262,7 +273,7 @@ func (c *Config) Class(name string) (Class, bool) {
 // Text is what a client of a unit is texted, without the signature: no name, no matter, nothing of the case.
 func (c *Config) Text(cl Class, unit string, day workday.Day) string {
 	_, month, date := day.Date()
-	return strings.NewReplacer("{unit}", unit, "{date}", fmt.Sprintf("%d月%d日", month, date), "{class}", cl.Name, "{scale}", c.Scales[cl.Scale]).
+	return strings.NewReplacer("{unit}", cut(unit, c.Texts.Unit), "{date}", fmt.Sprintf("%d月%d日", month, date), "{class}", cl.Name, "{scale}", c.Scales[cl.Scale]).
 		Replace(c.Templates[cl.Template])
 }
 
@@ -271,6 +282,7 @@ type Preview struct {
 	Class string
 	Text  string
 	Size  sms.Size
+	Cost  float64 // yuan
 }
 
 // Preview shows the text of every class for a unit.
@@ -278,7 +290,8 @@ func (c *Config) Preview(signature, unit string, day workday.Day) []Preview {
 	var out []Preview
 	for _, cl := range c.Classes {
 		text := sms.Sign(signature, c.Text(cl, unit, day))
-		out = append(out, Preview{cl.Code, text, sms.Measure(text)})
+		size := sms.Measure(text)
+		out = append(out, Preview{cl.Code, text, size, float64(size.Segments) * c.Texts.Price})
 	}
 	return out
 }

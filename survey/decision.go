@@ -27,6 +27,7 @@ const (
 	SensitiveOther Reason = "sensitive_other" // another record of the same number in this run is sensitive
 	OptedOut       Reason = "opted_out"       //
 	DoNotDisturb   Reason = "do_not_disturb"  // 免打扰
+	NumberRests    Reason = "number_rests"    // texts to the number have failed for good too often; the detail says how
 	OtherService   Reason = "other_service"   // another service of the same person that day is asked about
 	OpenSurvey     Reason = "open_survey"     // a question to this number is still open
 	AskedRecently  Reason = "asked_recently"  // within the last 30 days
@@ -34,18 +35,19 @@ const (
 
 // Reasons lists all reasons in that order.
 var Reasons = []Reason{Asked, ClassDisabled, TooOld, NoUnit, BadNumber, FixedLine, ShortNumber, StaffPhone, Minor, NotSampled, SensitiveCase, SensitiveOther,
-	OptedOut, DoNotDisturb, OtherService, OpenSurvey, AskedRecently}
+	OptedOut, DoNotDisturb, NumberRests, OtherService, OpenSurvey, AskedRecently}
 
 var reasonLabels = map[Reason]string{
 	Asked: "已询问", ClassDisabled: "该类业务未启用", TooOld: "超过询问时限", NoUnit: "办理单位不明", BadNumber: "号码无效", FixedLine: "固定电话",
 	ShortNumber: "短号码或服务号码", StaffPhone: "本局工作人员或值班电话", Minor: "未成年人", NotSampled: "未抽中", SensitiveCase: "敏感案事件", SensitiveOther: "同一号码当日有敏感案事件",
-	OptedOut: "本人已退订", DoNotDisturb: "免打扰名单", OtherService: "同一人当日另一业务已询问", OpenSurvey: "上一次询问尚未结束", AskedRecently: "30日内已询问",
+	OptedOut: "本人已退订", DoNotDisturb: "免打扰名单", NumberRests: "号码停用待恢复", OtherService: "同一人当日另一业务已询问", OpenSurvey: "上一次询问尚未结束", AskedRecently: "30日内已询问",
 }
 
 // Label is the reason for staff (zh-CN).
 func (r Reason) Label() string { return reasonLabels[r] }
 
 var detailLabels = map[string]string{
+	"dead": "空号或停机", "failing": "多次发送失败",
 	"domestic_violence": "家庭暴力", "sexual_offence": "性侵害", "minor": "涉未成年人", "death": "命案或死亡", "secrecy": "涉密", "detained": "在押或涉案人员",
 	"informant": "举报人或证人", "hoax": "骚扰或谎报", "other": "其他标记", "matter": "该类业务不询问的事项",
 	"empty": "号码为空", "withheld": "未显示号码", "bad_character": "含无法识别的字符", "several": "一栏多个号码", "extension": "带分机号",

@@ -60,6 +60,10 @@ func (s *Survey) Run(ctx context.Context, day workday.Day, opt RunOptions) (RunR
 	if today := workday.DayOf(s.now()); day >= today {
 		return res, fmt.Errorf("run the survey of %s: the day is not over", day)
 	}
+	if err := s.DB.View(ctx, func(tx *storage.Tx) (err error) { cfg, err = s.inForce(tx); return err }); err != nil {
+		return res, fmt.Errorf("run the survey of %s: %w", day, err)
+	}
+	res.Version = cfg.Version
 	m := &morning{s: s, cfg: cfg, day: day, opt: opt, res: &res}
 	if err := m.load(ctx); err != nil {
 		return res, fmt.Errorf("run the survey of %s: %w", day, err)
@@ -391,7 +395,13 @@ func (m *morning) byPerson(tx *storage.Tx, phone contact.Phone, sensitive bool) 
 	if shielded {
 		return DoNotDisturb, "", nil
 	}
-	return m.byHistory(tx, m.s.Book.Vault.HashPhone(phone))
+	hash := m.s.Book.Vault.HashPhone(phone)
+	if rests, err := m.s.rests(tx, hash, m.s.now()); err != nil {
+		return "", "", err
+	} else if rests != "" {
+		return NumberRests, rests, nil
+	}
+	return m.byHistory(tx, hash)
 }
 
 // byHistory looks at earlier questions to the number, after closing the one whose window is over.
