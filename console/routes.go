@@ -16,6 +16,8 @@ func (s *Server) routes(mux *http.ServeMux) {
 	s.surveyRoutes(mux)
 	s.handsetRoutes(mux)
 	s.softphoneRoutes(mux)
+	s.textRoutes(mux)
+	s.surveyMoreRoutes(mux)
 }
 
 // A menuGroup is what stands under one heading of the navigation.
@@ -45,7 +47,11 @@ var menu = []menuGroup{
 	}},
 	{"menu.survey", []menuItem{
 		{"/survey", "survey", "survey", org.ViewSurvey},
+		{"/survey/figures", "survey-figures", "board", org.ViewSurvey},
 		{"/replies", "replies", "inbox", org.SortReplies},
+		{"/exclusions", "exclusions", "log", org.DetermineTicket},
+		{"/survey/templates", "survey-templates", "ticket", org.ViewSurvey},
+		{"/texts", "texts", "phone", org.ViewTexts},
 		{"/handset", "handset", "handset", org.UseHandset},
 	}},
 	{"menu.system", []menuItem{

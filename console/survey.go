@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"sort"
+	"strings"
 
 	"lianxin/audit"
 	"lianxin/org"
@@ -25,6 +26,7 @@ func (s *Server) surveyRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /survey/run", s.may(org.RunSurvey, s.surveyRun))
 	mux.HandleFunc("POST /survey/import", s.may(org.ImportData, s.surveyImport))
 	mux.HandleFunc("GET /replies", s.may(org.SortReplies, s.replies))
+	mux.HandleFunc("POST /replies/search", s.may(org.SortReplies, s.replies)) // words of a reply never stand in an address
 	mux.HandleFunc("POST /replies/{id}", s.may(org.SortReplies, s.settleReply))
 }
 
@@ -119,6 +121,8 @@ type surveyListView struct {
 	Page   int
 	Pages  int
 	Query  string // of the other pages of this list
+
+	Exclude bool // the reader may propose to leave a rating out
 }
 
 // surveyList is the list behind a figure: as many lines as the figure says (I22).
@@ -137,13 +141,11 @@ func (s *Server) surveyList(w http.ResponseWriter, r *http.Request, u *user) {
 		return
 	}
 	reason, class, unit := q.Get("reason"), q.Get("class"), q.Get("unit")
-	err := s.DB.View(r.Context(), func(tx *storage.Tx) error {
-		items, err := s.Survey.Items(tx, day)
-		if err != nil {
-			return err
-		}
-		v.Items = survey.List(items, v.Figure, class, unit)
-		return nil
+	v.Exclude = u.Can(org.DetermineTicket)
+	err := s.DB.View(r.Context(), func(tx *storage.Tx) (err error) {
+		v.Items, v.Total, err = s.Survey.Select(tx, survey.Selection{First: day, Last: day, Figure: v.Figure, Class: class, Unit: unit, Reason: reason,
+			Limit: perPage, Offset: (v.Page - 1) * perPage})
+		return err
 	})
 	if err != nil {
 		s.fail(w, r, err)
@@ -151,12 +153,8 @@ func (s *Server) surveyList(w http.ResponseWriter, r *http.Request, u *user) {
 	}
 	if reason != "" {
 		v.Reason = survey.WhyNotLabel(reason)
-		v.Items = slices.DeleteFunc(v.Items, func(i survey.Item) bool { return i.WhyNot() != reason })
 	}
-	v.Total = len(v.Items)
 	v.Pages = max(1, (v.Total+perPage-1)/perPage)
-	from := min((v.Page-1)*perPage, v.Total)
-	v.Items = v.Items[from:min(from+perPage, v.Total)]
 	q.Del("page")
 	v.Query = q.Encode()
 	// Who rated how is for the centre's eyes; a unit's people never come here (survey.view), and the rated unit is not
@@ -255,13 +253,16 @@ type repliesView struct {
 	Pending   []survey.ReviewItem
 	Strangers []survey.ReviewItem
 	Latest    []survey.ReviewItem
+	Found     []survey.ReviewItem // by the words that were looked for
+	Search    string
+	Days      int // that were searched
 	Kinds     []ticket.Kind
 	Error     string
 	ErrorID   string
 }
 
 func (s *Server) readReplies(r *http.Request, u *user) (v repliesView, err error) {
-	v.Kinds = ticket.Kinds
+	v.Kinds, v.Days = ticket.Kinds, 90
 	today := workday.DayOf(s.Now())
 	err = s.DB.View(r.Context(), func(tx *storage.Tx) (err error) {
 		if v.Pending, err = s.Survey.Reviews(tx, ownUnit(u), 100); err != nil {
@@ -270,7 +271,12 @@ func (s *Server) readReplies(r *http.Request, u *user) (v repliesView, err error
 		if v.Strangers, err = s.Survey.Strangers(tx, today.Add(-7), today, 50); err != nil {
 			return err
 		}
-		v.Latest, err = s.Survey.Replies(tx, today.Add(-1), today, 50)
+		if v.Latest, err = s.Survey.Replies(tx, today.Add(-1), today, 50); err != nil {
+			return err
+		}
+		if v.Search = strings.TrimSpace(r.PostFormValue("q")); v.Search != "" {
+			v.Found, err = s.Survey.SearchReplies(tx, v.Search, today.Add(1-v.Days), today, ownUnit(u), 100)
+		}
 		return err
 	})
 	return v, err

@@ -85,3 +85,60 @@ func scanCampaign(r storage.Row) (c Campaign, err error) {
 	c.At = at.Time
 	return c, err
 }
+
+// CampaignSum is a campaign with how many of its texts are in each state.
+type CampaignSum struct {
+	Campaign
+	States   map[State]int
+	Total    int
+	Segments int       // of all its texts
+	First    time.Time // when the first of them was queued
+}
+
+// Campaigns lists the campaigns that have had a text queued since, the latest first, and Everything when somebody has
+// stopped that.
+func Campaigns(tx *storage.Tx, since time.Time) ([]CampaignSum, error) {
+	type row struct {
+		name  string
+		state State
+		n     int
+		seg   int
+		first storage.Time
+	}
+	rows, err := storage.All(tx, func(r storage.Row) (v row, err error) { return v, r.Scan(&v.name, &v.state, &v.n, &v.seg, &v.first) },
+		`SELECT campaign, state, COUNT(*), SUM(segments), MIN(created_at) FROM sms WHERE created_at >= $1 GROUP BY campaign, state ORDER BY MIN(created_at) DESC, campaign`, storage.At(since))
+	if err != nil {
+		return nil, fmt.Errorf("list campaigns: %w", err)
+	}
+	var out []CampaignSum
+	at := map[string]int{}
+	add := func(name string) (int, error) {
+		c, err := CampaignOf(tx, name)
+		at[name] = len(out)
+		out = append(out, CampaignSum{Campaign: c, States: map[State]int{}})
+		return at[name], err
+	}
+	if all, err := CampaignOf(tx, Everything); err != nil {
+		return nil, err
+	} else if all.State != "running" {
+		if _, err := add(Everything); err != nil {
+			return nil, err
+		}
+	}
+	for _, r := range rows {
+		i, known := at[r.name]
+		if !known {
+			if i, err = add(r.name); err != nil {
+				return nil, err
+			}
+		}
+		c := &out[i]
+		c.States[r.state] += r.n
+		c.Total += r.n
+		c.Segments += r.seg
+		if c.First.IsZero() || r.first.Before(c.First) {
+			c.First = r.first.Time
+		}
+	}
+	return out, nil
+}

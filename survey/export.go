@@ -29,7 +29,7 @@ func (f Figures) Sheets() []Sheet {
 	for _, w := range f.Metric.Beside {
 		head = append(head, fmt.Sprintf("基本满意权重%g（原始）", w), fmt.Sprintf("基本满意权重%g（正式）", w))
 	}
-	head = append(head, "95%区间下限", "95%区间上限", "回复覆盖率", "未回复者均不满意时", "未回复者均满意时", "早回复n", "早回复满意率", "晚回复n", "晚回复满意率", "名次")
+	head = append(head, "95%区间下限", "95%区间上限", "加权满意率", "回复率", "回复覆盖率", "未回复者均不满意时", "未回复者均满意时", "早回复n", "早回复满意率", "晚回复n", "晚回复满意率", "名次")
 	sheet := func(name string, rows []Row) Sheet {
 		s := Sheet{Name: name, Rows: [][]any{head}}
 		for _, r := range rows {
@@ -38,7 +38,7 @@ func (f Figures) Sheets() []Sheet {
 		return s
 	}
 	about := Sheet{Name: "口径", Rows: [][]any{
-		{"业务日", f.Day.String()}, {"公式", f.Metric.Formula()},
+		{"业务日", f.span()}, {"公式", f.Metric.Formula()},
 		{"正式满意率", "剔除经不同单位两人认定的误评、恶意评价后的满意率；剔除数见“剔除数”"},
 		{"不显示", fmt.Sprintf("有效评价少于%d个的不显示满意率，少于%d个的不排名", f.Metric.Small, f.Metric.Rank)},
 		{"名次", "按95%区间（Wilson）下限排列"},
@@ -46,7 +46,15 @@ func (f Figures) Sheets() []Sheet {
 		{"未回复", "未回复不计为满意；上下限为未回复者均满意、均不满意时的满意率"},
 		{"无对应询问的回复", f.Strangers}, {"尚未决定的记录", f.Undecided}, {"配置版本", strings.Join(f.Versions, "、")},
 	}}
-	return []Sheet{sheet("合计", []Row{f.Whole}), sheet("按业务", f.ByClass), sheet("按单位", f.ByUnit), about}
+	return []Sheet{sheet("合计", []Row{f.Whole}), sheet("按业务", f.ByClass), sheet("按单位", f.ByUnit), sheet("按通道", f.ByChannel), sheet("按日", f.ByDay), about}
+}
+
+// span is the days the figures are of.
+func (f Figures) span() string {
+	if f.Last <= f.Day {
+		return f.Day.String()
+	}
+	return f.Day.String() + "—" + f.Last.String()
 }
 
 func (f Figures) cells(r Row) []any {
@@ -77,7 +85,8 @@ func (f Figures) cells(r Row) []any {
 	}
 	shown(r.Interval[0])
 	shown(r.Interval[1])
-	cells = append(cells, r.Coverage)
+	shown(r.Weighted)
+	cells = append(cells, r.Replies, r.Coverage)
 	shown(r.AtLeast)
 	shown(r.AtMost)
 	for _, s := range []Share{r.Early, r.Later} {
