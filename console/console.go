@@ -27,12 +27,13 @@ import (
 type Server struct {
 	Deps
 	session *scs.SessionManager
+	public  *publicLimits
 	heard   hearings
 }
 
 // New makes a console over the rooms it is given.
 func New(d Deps) *Server {
-	s := &Server{Deps: d, session: scs.New()}
+	s := &Server{Deps: d, session: scs.New(), public: newPublicLimits()}
 	if s.Now == nil {
 		s.Now = time.Now
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,6 +18,7 @@ import (
 	"lianxin/storage"
 	"lianxin/survey"
 	"lianxin/ticket"
+	"lianxin/ticket/channel"
 )
 
 // Deps are the rooms a console stands over.
@@ -28,12 +30,14 @@ type Deps struct {
 	HTTPS  bool // the console is reached over HTTPS: cookies are marked Secure
 	Sample bool // the sample city is loaded: the sign-in page says where its accounts stand
 
-	Book   *contact.Book
-	Office *ticket.Office
-	Board  desk.Board
-	Calls  ivr.Calls
-	Live   func() []ivr.LiveCall // calls that are up on this node
-	Survey *survey.Survey
+	Book    *contact.Book
+	Office  *ticket.Office
+	Gateway *channel.Gateway // where requests come in and results go out; nil without
+	Proxies []netip.Prefix   // our own proxies, whose X-Forwarded-For is believed
+	Board   desk.Board
+	Calls   ivr.Calls
+	Live    func() []ivr.LiveCall // calls that are up on this node
+	Survey  *survey.Survey
 
 	Softphones *web.Exchange // telephones in operators' browsers; nil when there are none
 

@@ -30,26 +30,28 @@ import (
 	"lianxin/storage/storagetest"
 	"lianxin/survey"
 	"lianxin/ticket"
+	"lianxin/ticket/channel"
 	"lianxin/workday"
 )
 
 // house is a console over real rooms and the sample city, with one clock that tests set.
 type house struct {
-	t      testing.TB
-	ctx    context.Context
-	s      *Server
-	http   *httptest.Server
-	db     *storage.DB
-	book   *contact.Book
-	office *ticket.Office
-	survey *survey.Survey
-	outbox *sms.Outbox
-	inbox  *sms.Inbox
-	sim    *sim.Carrier
-	board  *desk.Memory
-	hub    *Hub
-	staff  map[string]org.Staff // by login
-	files  string               // folder of recordings
+	t       testing.TB
+	ctx     context.Context
+	s       *Server
+	http    *httptest.Server
+	db      *storage.DB
+	book    *contact.Book
+	office  *ticket.Office
+	survey  *survey.Survey
+	gateway *channel.Gateway
+	outbox  *sms.Outbox
+	inbox   *sms.Inbox
+	sim     *sim.Carrier
+	board   *desk.Memory
+	hub     *Hub
+	staff   map[string]org.Staff // by login
+	files   string               // folder of recordings
 
 	mu     sync.Mutex
 	clock  time.Time
@@ -113,6 +115,7 @@ func newHouse(t testing.TB) *house {
 	h.sim = &sim.Carrier{DB: h.db, Vault: vault, Now: h.now, Log: quiet}
 	h.outbox = &sms.Outbox{DB: h.db, Carriers: []sms.Carrier{h.sim}, Vault: vault, Signature: "本溪公安", Now: h.now, Log: quiet}
 	h.inbox = &sms.Inbox{DB: h.db, Vault: vault, Now: h.now, Log: quiet}
+	h.gateway = &channel.Gateway{DB: h.db, Office: h.office, Now: h.now, Log: quiet}
 	h.survey = &survey.Survey{DB: h.db, Book: h.book, Office: h.office, Outbox: h.outbox, Inbox: h.inbox, Now: h.now, Log: quiet}
 	h.inbox.Handle = h.survey.Reply
 	h.sim.Receipts = h.outbox.Receipt
@@ -126,7 +129,7 @@ func newHouse(t testing.TB) *house {
 		}
 		return err
 	})
-	h.s = New(Deps{DB: h.db, Log: slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelWarn})), Now: h.now, Hub: h.hub, Sample: true, Book: h.book, Office: h.office,
+	h.s = New(Deps{DB: h.db, Log: slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelWarn})), Now: h.now, Hub: h.hub, Sample: true, Book: h.book, Office: h.office, Gateway: h.gateway,
 		Board: h.board, Calls: ivr.Calls{Vault: vault}, Live: h.liveCalls, Survey: h.survey, Outbox: h.outbox, Handset: h.sim,
 		SayText: func(keys []string) string { return strings.Join(keys, " ") }, Recordings: h.files,
 		Health: func(context.Context) []Part { return []Part{{Name: "storage", OK: true, Needed: true}} }})

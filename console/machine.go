@@ -25,6 +25,7 @@ func (s *Server) machineRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/v1/calls/{id}/packets", s.apiPackets)
 	mux.HandleFunc("GET /api/v1/calls.csv", s.apiCallsCSV)
 	s.api(mux)
+	s.publicAPI(mux)
 	// What programs ask for and is not there is answered to a program, not with a sign-in page.
 	for _, pattern := range []string{"/api/", "/healthz", "/metrics", "/webhooks/"} {
 		mux.HandleFunc(pattern, nothingHere)

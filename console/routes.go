@@ -15,6 +15,7 @@ func (s *Server) routes(mux *http.ServeMux) {
 	s.ticketRoutes(mux)
 	s.surveyRoutes(mux)
 	s.handsetRoutes(mux)
+	s.intakeRoutes(mux)
 	s.softphoneRoutes(mux)
 	s.textRoutes(mux)
 	s.surveyMoreRoutes(mux)
@@ -40,7 +41,14 @@ var menu = []menuGroup{
 		{"/callbacks", "callbacks", "back", org.ViewCallbacks},
 		{"/alerts", "alerts", "alert", org.ViewAlerts},
 	}},
-	{"menu.intake", nil},
+	{"menu.intake", []menuItem{
+		{"/inbox", "inbox", "inbox", org.ViewTicket},
+		{"/imports", "imports", "log", org.ImportData},
+		{"/results", "results", "back", org.ExportData},
+		{"/export", "export-data", "log", org.ExportData},
+		{"/connectors", "connectors", "phone", org.ViewHealth},
+		{"/channels", "channels", "people", org.ManageRules},
+	}},
 	{"menu.oversight", nil},
 	{"menu.hotline", []menuItem{
 		{"/calls", "calls", "phone", org.ViewCalls},

@@ -237,9 +237,6 @@ type newTicketView struct {
 	Error  string
 }
 
-// staffChannels are the channels by which staff register requests themselves, the usual ones first.
-var staffChannels = []string{"walkin", "letter", "mailbox", "110", "12345", "people", "baixing", "minxin", "web", "12389"}
-
 func (s *Server) newTicketFields(tx *storage.Tx, lang string, u *user) ([]field, error) {
 	channels, err := s.Office.Channels(tx)
 	if err != nil {
@@ -247,13 +244,18 @@ func (s *Server) newTicketFields(tx *storage.Tx, lang string, u *user) ([]field,
 	}
 	var from []option
 	for _, c := range channels {
-		if c.Enabled && slices.Contains(staffChannels, c.Code) && (!c.Restricted || u.Can(org.ViewRestricted)) {
+		if c.Enabled && c.ByHand && (!c.Restricted || u.Can(org.ViewRestricted)) {
 			from = append(from, option{Value: c.Code, Label: c.Name})
 		}
 	}
-	slices.SortStableFunc(from, func(a, b option) int {
-		return slices.Index(staffChannels, a.Value) - slices.Index(staffChannels, b.Value)
-	})
+	// What people bring themselves first; the rest in the order of the channels.
+	usual := func(o option) int {
+		if o.Value == "walkin" || o.Value == "letter" {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(from, func(a, b option) int { return usual(a) - usual(b) })
 	n, err := readNames(tx, lang)
 	if err != nil {
 		return nil, err

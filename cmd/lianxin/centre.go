@@ -399,7 +399,7 @@ func (c *centre) seatOperators(ctx context.Context) error {
 func (c *centre) console() http.Handler {
 	return console.New(console.Deps{
 		DB: c.db, Log: c.log, Hub: c.hub, HTTPS: c.cfg.TLSCert != "", Sample: c.cfg.Sample,
-		Book: c.book, Office: c.office, Board: c.board, Calls: ivr.Calls{Vault: c.book.Vault}, Live: c.hotline.Live, Softphones: c.softphones,
+		Book: c.book, Office: c.office, Gateway: c.gateway, Proxies: c.cfg.proxies(), Board: c.board, Calls: ivr.Calls{Vault: c.book.Vault}, Live: c.hotline.Live, Softphones: c.softphones,
 		Survey: c.survey, Outbox: c.outbox, Handset: c.sim, SayText: func(keys []string) string { return c.prompts.Text(keys...) },
 		Recordings: filepath.Join(c.cfg.Data, recordingsDir),
 		Trace:      c.hotline.Trace, Capture: c.capture, Packets: c.cfg.packets(c.book.Vault),

@@ -24,6 +24,8 @@ type Config struct {
 	Data string `help:"Folder of everything durable: database, keys, recordings." default:"./data" env:"LIANXIN_DATA" type:"path"`
 	HTTP string `name:"http" help:"Address of the console and the API." default:"127.0.0.1:8046" env:"LIANXIN_HTTP"`
 
+	Proxies []string `name:"proxy" help:"Addresses (IP or CIDR) of our own reverse proxies: the client that their X-Forwarded-For names is believed." env:"LIANXIN_PROXIES"`
+
 	TLSCert string `name:"tls-cert" help:"Certificate file (PEM) for HTTPS; browsers give the microphone away only over HTTPS or to localhost." env:"LIANXIN_TLS_CERT"`
 	TLSKey  string `name:"tls-key" help:"Private key file (PEM) of the certificate." env:"LIANXIN_TLS_KEY"`
 
@@ -164,6 +166,11 @@ func (c *Config) check() error {
 			return fmt.Errorf("--trunk %q is no IP address or network", t)
 		}
 	}
+	for _, p := range c.Proxies {
+		if _, err := prefix(p); err != nil {
+			return fmt.Errorf("--proxy %q is no IP address or network", p)
+		}
+	}
 	if slices.Contains(c.Carriers, "twilio") {
 		for name, v := range map[string]string{"--twilio-account": c.TwilioAccount, "--twilio-from": c.TwilioFrom, "LIANXIN_TWILIO_TOKEN": c.TwilioToken, "--public-url": c.PublicURL} {
 			if v == "" {
@@ -172,6 +179,17 @@ func (c *Config) check() error {
 		}
 	}
 	return nil
+}
+
+// proxies are the networks of our own proxies; check has read them.
+func (c *Config) proxies() []netip.Prefix {
+	var out []netip.Prefix
+	for _, p := range c.Proxies {
+		if n, err := prefix(p); err == nil {
+			out = append(out, n)
+		}
+	}
+	return out
 }
 
 // prefix reads an address or a network in CIDR notation.

@@ -212,6 +212,22 @@ func (im *importer) run(ctx context.Context) error {
 
 // head maps the columns.
 func (im *importer) head(cells []string) error {
+	headings := Headings(cells)
+	im.out.Headings, im.out.Mapping = headings, im.opt.Mapping.Known(headings)
+	if code := im.out.Mapping.check(im.ch.External); code != "" {
+		return fmt.Errorf("%w: %s (%s)", ErrHeader, reasons[code][0], reasons[code][1])
+	}
+	im.at = map[string]int{}
+	for i, h := range headings {
+		if code := im.out.Mapping[h]; code != "" {
+			im.at[code] = i
+		}
+	}
+	return nil
+}
+
+// Headings are the names of the columns of a file, each its own: a column without a name is called by its place.
+func Headings(cells []string) []string {
 	headings := make([]string, len(cells))
 	twice := map[string]int{}
 	for i, c := range cells {
@@ -224,17 +240,16 @@ func (im *importer) head(cells []string) error {
 		}
 		headings[i] = h
 	}
-	im.out.Headings, im.out.Mapping = headings, im.opt.Mapping.Known(headings)
-	if code := im.out.Mapping.check(im.ch.External); code != "" {
-		return fmt.Errorf("%w: %s (%s)", ErrHeader, reasons[code][0], reasons[code][1])
+	return headings
+}
+
+// MappingFor is how the columns of a file are read: as remembered for the channel, else by what they are called.
+func (g *Gateway) MappingFor(tx *storage.Tx, code string, cells []string) (Mapping, error) {
+	m, err := g.mapping(tx, code)
+	if err != nil {
+		return nil, err
 	}
-	im.at = map[string]int{}
-	for i, h := range headings {
-		if code := im.out.Mapping[h]; code != "" {
-			im.at[code] = i
-		}
-	}
-	return nil
+	return m.Known(Headings(cells)), nil
 }
 
 // parsed is one line after it was read.

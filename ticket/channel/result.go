@@ -190,6 +190,16 @@ func (g *Gateway) result(tx *storage.Tx, t ticket.Ticket, ch ticket.Channel) (r 
 	return r, err == nil, err
 }
 
+// ReplyFor is what the body that sent a request may read as its answer, "" while a published one waits for its approval.
+func (g *Gateway) ReplyFor(tx *storage.Tx, t ticket.Ticket) (string, error) {
+	ch, err := g.Office.Channel(tx, t.Channel)
+	if err != nil {
+		return "", err
+	}
+	r, _, err := g.result(tx, t, ch)
+	return r.Reply, err
+}
+
 func local(t time.Time) time.Time {
 	if t.IsZero() {
 		return t
