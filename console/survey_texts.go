@@ -51,7 +51,7 @@ func (s *Server) surveyFigures(w http.ResponseWriter, r *http.Request, u *user) 
 		s.fail(w, r, err)
 		return
 	}
-	v.Tables = []figuresTable{{"by-class", v.Figures.ByClass, true}, {"by-unit", v.Figures.ByUnit, true}, {"by-channel", v.Figures.ByChannel, false}, {"by-day", v.Figures.ByDay, false}}
+	v.Tables = []figuresTable{{"by-class", v.Figures.ByClass, true}, {"by-unit", v.Figures.ByUnit, true}, {"by-carrier", v.Figures.ByChannel, false}, {"by-day", v.Figures.ByDay, false}}
 	s.render(w, r, http.StatusOK, "survey-figures", "", "survey-figures", v)
 }
 

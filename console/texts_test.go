@@ -61,6 +61,9 @@ func TestTextPagesFitAPhoneAndADesk(t *testing.T) {
 	}{{"phone", 390, 844}, {"desk", 1366, 900}} {
 		w := s.window(t, "supervisor1", size.width, size.height)
 		for name, path := range s.textPages() {
+			if name == "texts" || name == "texts-live" || name == "texts-failed" {
+				continue // the same page with other rows
+			}
 			w.open(path)
 			w.shot(size.name + "-" + name)
 			if out := eval[[]string](w, wider); len(out) > 0 {
