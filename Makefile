@@ -5,7 +5,7 @@ DATA   ?= ./data
 BIN    := bin/lianxin
 STATIC := $(GO) tool -modfile=tools.mod staticcheck
 
-.PHONY: run build test check tools unit race demo crash prompts clean invariants bench-tickets
+.PHONY: run build test check tools unit race demo crash prompts clean invariants bench-tickets bench-calls soak
 
 ## run: build and start a working centre on the embedded default; ARGS passes flags on (make run ARGS="--http :8080")
 run: build
@@ -42,6 +42,18 @@ crash:
 ## invariants: random commands of concurrent writers over ten thousand tickets, on both databases; some twenty minutes
 invariants:
 	$(GO) test ./ticket -run TestInvariantsHoldUnderConcurrentWriters -count=1 -timeout 120m -v -args -invariants.tickets 10000
+
+## bench-calls: what a call costs, with the exchange alone on one core; about five minutes on a machine that does nothing else
+bench-calls:
+	$(GO) build -o bin/bench ./sip/bench
+	bin/bench $(ARGS)
+	$(GO) test -run xxx -bench Match ./desk
+
+## soak: mixed calls for an hour (SOAK=10m for less); fails when a call, leg, port, file, goroutine or memory is left behind
+SOAK ?= 1h
+soak:
+	$(GO) build -o bin/bench ./sip/bench
+	bin/bench soak -for $(SOAK)
 
 ## tools: the Debian packages and npm tools that the tests talk to, installed when missing
 tools:

@@ -135,6 +135,9 @@ func (s *Server) serve(l *leg, handler func(context.Context, Call)) {
 		}
 	}()
 	handler(l.ctx, l)
+	if l.over() {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	_ = l.Hangup(ctx)

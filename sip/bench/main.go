@@ -36,6 +36,7 @@ type options struct {
 	talk     time.Duration // of a call with sound
 	procs    int           // GOMAXPROCS of the server
 	pacers   int
+	profile  string
 }
 
 func run(args []string) error {
@@ -54,6 +55,7 @@ func run(args []string) error {
 	f.DurationVar(&o.talk, "talk", 10*time.Second, "length of a call with sound")
 	f.IntVar(&o.procs, "procs", 2, "GOMAXPROCS of the server, which has one core in any case")
 	f.IntVar(&o.pacers, "pacers", 1, "pacing threads of the server")
+	f.StringVar(&o.profile, "profile", "", "folder for cpu.pprof and heap.pprof of the server")
 	if err := f.Parse(args); err != nil {
 		return err
 	}

@@ -10,8 +10,10 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"runtime/pprof"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -55,7 +57,7 @@ func startServer(o options) (*server, error) {
 		return nil, err
 	}
 	cmd := exec.Command("taskset", "-c", "0", self, "serve", fmt.Sprint(o.pacers))
-	cmd.Env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", o.procs))
+	cmd.Env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", o.procs), "BENCH_PROFILE="+o.profile)
 	cmd.Stderr = os.Stderr
 	s := &server{cmd: cmd}
 	if s.in, err = cmd.StdinPipe(); err != nil {
@@ -155,6 +157,11 @@ func serve(args []string) error {
 		})
 	}()
 	fmt.Println(phones.Addrs()[0])
+	finish, err := profile(os.Getenv("BENCH_PROFILE"))
+	if err != nil {
+		return err
+	}
+	defer finish()
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() {
 		if in.Text() == "settle" {
@@ -167,6 +174,29 @@ func serve(args []string) error {
 	}
 	cancel()
 	return <-ended
+}
+
+// profile begins to write profiles into a folder; without one it does nothing.
+func profile(dir string) (finish func(), err error) {
+	if dir == "" {
+		return func() {}, nil
+	}
+	cpu, err := os.Create(filepath.Join(dir, "cpu.pprof"))
+	if err != nil {
+		return nil, err
+	}
+	heap, err := os.Create(filepath.Join(dir, "heap.pprof"))
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(cpu); err != nil {
+		return nil, err
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		_ = pprof.WriteHeapProfile(heap)
+		_, _ = cpu.Close(), heap.Close()
+	}, nil
 }
 
 func look(e *media.Engine, s *sip.Server, digits int64) Mark {
