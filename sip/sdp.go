@@ -187,6 +187,14 @@ func (r *remote) take(d *sdp.SessionDescription, m *sdp.MediaDescription) error 
 			}
 		}
 	}
+	var wide []offered // what only matters where there is no G.711
+	add := func(pt uint8, c media.Codec) {
+		if c == media.G722 {
+			wide = append(wide, offered{pt, c})
+		} else {
+			r.codecs = append(r.codecs, offered{pt, c})
+		}
+	}
 	for _, f := range m.MediaName.Formats {
 		n, err := strconv.ParseUint(f, 10, 7)
 		if err != nil {
@@ -196,7 +204,7 @@ func (r *remote) take(d *sdp.SessionDescription, m *sdp.MediaDescription) error 
 		name, named := names[pt]
 		if !named {
 			if c, ok := media.CodecByPT(pt); ok {
-				r.codecs = append(r.codecs, offered{pt, c})
+				add(pt, c)
 			}
 			continue
 		}
@@ -209,8 +217,11 @@ func (r *remote) take(d *sdp.SessionDescription, m *sdp.MediaDescription) error 
 				r.events = pt
 			}
 		} else if c, ok := media.CodecByName(part[0]); ok {
-			r.codecs = append(r.codecs, offered{pt, c})
+			add(pt, c)
 		}
+	}
+	if len(r.codecs) == 0 {
+		r.codecs = wide
 	}
 	if len(r.codecs) == 0 {
 		return errSDPNoCodec

@@ -6,9 +6,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -206,73 +203,4 @@ func TestKeysAreNeitherOfferedNorTakenInTheClear(t *testing.T) {
 		t.Errorf("encrypted over UDP:\n%s", res.Body())
 	}
 	p.response(u.do("BYE", ""), 200)
-}
-
-func TestBaresipTalksEncryptedOverTLS(t *testing.T) {
-	program := tool(t, "baresip", "/usr/lib/baresip/modules/srtp.so")
-	for _, c := range []struct {
-		mode      string
-		policy    SRTP
-		encrypted bool
-	}{
-		{"srtp-mand", SRTPOffered, true}, // RTP/SAVP
-		{"srtp", SRTPRequired, true},     // RTP/AVP with a key
-	} {
-		t.Run(c.mode, func(t *testing.T) {
-			t.Parallel()
-			const ours, theirs = 440.0, 700.0
-			ca := newIssuer(t)
-			dir := t.TempDir()
-			files := ca.issue(dir, "127.0.0.1", 2)
-			x := start(t, func(cfg *Config) { withTLS(files)(cfg); cfg.SRTP = c.policy }, func(ctx context.Context, c Call) {
-				if c.Answer(ctx) == nil {
-					c.Media().Loop(media.Tone([]float64{ours}, time.Second))
-					<-c.Done()
-				}
-			})
-			sipPort, cons := freePort(t), freePort(t)
-			config := fmt.Sprintf(baresipConfig, sipPort, dir, cons) + "module srtp.so\nsip_cafile " + ca.pem + "\n"
-			config = strings.Replace(config, "rtp_ports 28000-28999", fmt.Sprintf("rtp_ports %d-%d", 27000+sipPort%10*100, 27099+sipPort%10*100), 1)
-			for name, content := range map[string]string{
-				"config":   config,
-				"accounts": fmt.Sprintf("<sip:bs@127.0.0.1:%d;transport=tls>;regint=0;answermode=auto;audio_codecs=PCMA/8000/1;mediaenc=%s\n", sipPort, c.mode),
-				"contacts": "",
-				"tx.wav":   string(wav(mediatest.Sine(theirs, 10000, 8000*60))),
-			} {
-				if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-			defer cancel()
-			cmd := exec.CommandContext(ctx, program, "-f", dir, "-e", "/dial sip:46110110@"+x.tls+";transport=tls", "-t", "50")
-			var out lockedBuffer
-			cmd.Stdout, cmd.Stderr = &out, &out
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			defer func() {
-				_ = cmd.Process.Signal(os.Interrupt)
-				_ = cmd.Wait()
-				if t.Failed() {
-					t.Logf("baresip:\n%s\nlog:\n%s", out.String(), x.log)
-				}
-			}()
-			call := x.call()
-			eventually(t, "talking", func() bool { return !call.Info().Answered.IsZero() && call.Media().Heard() })
-			if i := call.Info(); i.Encrypted != c.encrypted || i.Transport != "TLS" {
-				t.Errorf("%+v", i)
-			}
-			tap := call.Media().Tap()
-			hears(t, tap, theirs)
-			eventually(t, "baresip hears us", func() bool {
-				dumps, _ := filepath.Glob(filepath.Join(dir, "dump-*-dec.wav"))
-				return len(dumps) == 1 && longest(samples(t, dumps[0]), ours) >= 500*time.Millisecond
-			})
-			if s := call.Media().Stats(); s.Unauthentic > 2 { // baresip opens the way with a bare packet before its keys are in place
-				t.Errorf("%d packets were refused", s.Unauthentic)
-			}
-			_ = call.Hangup(context.Background())
-		})
-	}
 }

@@ -16,18 +16,36 @@ const (
 // A Codec is a way to put 8 kHz speech on the wire. The zero value is no codec.
 type Codec uint8
 
-// The two G.711 laws. Every telephone, trunk and browser has at least one of them (RFC 7874 §3).
+// The two G.711 laws come first: nearly every telephone, trunk and browser has at least one of them (RFC 7874 §3).
 const (
 	NoCodec Codec = iota
 	PCMA          // G.711 A-law, static payload type 8
 	PCMU          // G.711 µ-law, static payload type 0
-	codecs
+	codecs        // the laws in which frames travel inside end here
+
+	// G722 is spoken with far ends that have no G.711 (RFC 3551 §4.5.2: its clock is 8 kHz by mistake, so it fits our frames). It is
+	// translated at the edge of the leg, at telephone bandwidth.
+	G722 Codec = 16
 )
+
+// valid says that a leg can speak it.
+func (c Codec) valid() bool { return c > NoCodec && c < codecs || c == G722 }
+
+// law is what its frames are inside.
+func (c Codec) law() Codec {
+	if c == G722 {
+		return PCMA
+	}
+	return c
+}
 
 // PT is the static RTP payload type (RFC 3551 §6).
 func (c Codec) PT() uint8 {
-	if c == PCMA {
+	switch c {
+	case PCMA:
 		return 8
+	case G722:
+		return 9
 	}
 	return 0
 }
@@ -39,6 +57,8 @@ func (c Codec) String() string {
 		return "PCMA"
 	case PCMU:
 		return "PCMU"
+	case G722:
+		return "G722"
 	case NoCodec:
 		return "none"
 	}
@@ -52,6 +72,8 @@ func CodecByPT(pt uint8) (Codec, bool) {
 		return PCMU, true
 	case 8:
 		return PCMA, true
+	case 9:
+		return G722, true
 	}
 	return NoCodec, false
 }
@@ -63,6 +85,8 @@ func CodecByName(name string) (Codec, bool) {
 		return PCMA, true
 	case "PCMU":
 		return PCMU, true
+	case "G722":
+		return G722, true
 	}
 	return NoCodec, false
 }

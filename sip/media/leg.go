@@ -47,7 +47,7 @@ type setup struct {
 }
 
 func newSetup(p Params) (*setup, error) {
-	if p.Codec == NoCodec || p.Codec >= codecs {
+	if !p.Codec.valid() {
 		return nil, fmt.Errorf("start media: %v is not a codec", p.Codec)
 	}
 	if p.PT == 0 {
@@ -61,7 +61,7 @@ func newSetup(p Params) (*setup, error) {
 	p.Near = p.Near.Unmap()
 	s := &setup{Params: p, frames: 1}
 	for _, f := range append([]Format{{p.Codec, p.PT}}, p.Also...) {
-		if f.PT > 127 || f.Codec == NoCodec || f.Codec >= codecs {
+		if f.PT > 127 || !f.Codec.valid() {
 			return nil, fmt.Errorf("start media: payload type %d for %v", f.PT, f.Codec)
 		}
 		if s.codecs[f.PT] == NoCodec {
@@ -124,6 +124,7 @@ type Leg struct {
 	jitter jitter
 	out    outbound
 	mixer  mixer
+	wide   wideband
 	report reports
 	tones  *toneDetector
 	now    Stats // what will be published
@@ -233,7 +234,7 @@ func (l *Leg) frame(tick int64) {
 	heard := &sc.heard
 	l.jitter.pop(heard, &l.now)
 	if m := l.standIn.Load(); m != nil && !s.Receive { // the far end holds us, and has no music of its own
-		m.next(heard, s.Codec)
+		m.next(heard, s.Codec.law())
 	}
 	sc.decoded = false
 	if pipes := l.outs.Load(); pipes != nil {
@@ -307,7 +308,7 @@ func (l *Leg) apply(s *setup, tick int64) {
 // speak decides what is sent in this frame: a prompt comes before the other party, the other party before
 // music, and silence fills the rest, because a sender that stops loses its NAT binding and looks dead. It returns a prompt that is over with this frame.
 func (l *Leg) speak(f *frame, sc *scratch) (over *playback) {
-	c := l.cur.Codec
+	c := l.cur.Codec.law()
 	if p := l.play.Load(); p != nil && p.next(f, c) {
 		if p.over() {
 			l.play.CompareAndSwap(p, nil)

@@ -166,6 +166,7 @@ func (l *Leg) accept(p *packet, n int, from netip.AddrPort, tick int64) bool {
 // restart prepares for a stream from another source.
 func (l *Leg) restart(pool *packetPool) {
 	l.in.forget()
+	l.wide.dec = nil // another stream, another state
 	l.in.drop(pool)
 	l.jitter.reset()
 }
@@ -232,6 +233,9 @@ func (l *Leg) deliver(p *packet, marker bool, tick int64) bool {
 		l.in.events.receive(l, p.payload, p.ts, marker, tick)
 	case voice:
 		l.in.measure(p.ts, l.pacer.clock())
+		if p.codec == G722 {
+			l.wide.decode(p, &l.pacer.scratch.wide)
+		}
 	}
 	switch l.jitter.put(p) {
 	case duplicate:

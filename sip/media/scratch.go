@@ -10,6 +10,7 @@ type scratch struct {
 	saidPCM           [FrameSamples]int16
 	sum               [FrameSamples]int32
 	mixPCM            [FrameSamples]int16
+	wide              [maxPacket]int16 // a packet of G.722, decoded
 	rtp               rtp.Packet
 	control           [1500]byte
 	sealed            [1500]byte // an encrypted packet on its way out

@@ -53,8 +53,12 @@ func (l *Leg) transmit(f *frame, tick int64) {
 	if o.held == 0 {
 		o.heldTS = ts
 	}
-	f.as(s.Codec)
-	o.held += copy(o.buf[12+o.held:], f.b[:])
+	f.as(s.Codec.law())
+	if s.Codec == G722 {
+		o.held += l.wide.encode(o.buf[12+o.held:][:FrameSamples], f, &l.pacer.scratch.saidPCM)
+	} else {
+		o.held += copy(o.buf[12+o.held:], f.b[:])
+	}
 	if o.held < s.frames*FrameSamples {
 		return
 	}
