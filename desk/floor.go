@@ -268,7 +268,7 @@ func (f *floor) wait(node string, c Caller, now time.Time) error {
 		f.match(now)
 		return nil
 	}
-	if r.MaxWaiting > 0 && len(r.callers) >= r.MaxWaiting {
+	if r.MaxWaiting > 0 && len(r.callers) >= r.MaxWaiting && !c.Held { // who is held has stood here before
 		return ErrFull
 	}
 	f.enqueue(node, c, now)

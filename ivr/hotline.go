@@ -89,6 +89,7 @@ type Hotline struct {
 	mu       sync.Mutex
 	live     map[string]*visit
 	desks    map[string]*deskCall // by the leg of the phone that made them
+	held     map[string]*held     // places of callers who have hung up, by heldID
 	draining bool
 	disk     recordingTrouble
 	watchers map[chan struct{}]struct{}

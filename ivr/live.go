@@ -100,7 +100,7 @@ func (h *Hotline) IsLive(callID string) bool {
 	callID, _, _ = strings.Cut(callID, "/") // a call that is made for another lives with it
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.live[callID] != nil || h.desks[callID] != nil
+	return h.live[callID] != nil || h.desks[callID] != nil || h.held[callID] != nil
 }
 
 // Leg is the caller's leg of a call that is up, for supervisors and operator functions; nil when there is none.

@@ -236,6 +236,9 @@ func (v *visit) promise(ctx context.Context, n *flow.Node) (string, error) {
 		return "", fmt.Errorf("promise a call-back: %w", err)
 	}
 	v.wants, v.solved = false, Promised
+	if err := v.keepPlace(ctx, v.record().CallbackID); err != nil {
+		v.log.Error("ivr: keep the place of a caller", "err", err) // they are called back all the same, later
+	}
 	if _, err := v.Say(ctx, n.Prompts); err != nil {
 		return "", err
 	}

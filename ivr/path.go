@@ -16,7 +16,10 @@ type trail struct {
 	stack []frame
 	said  chan string // what the recogniser heard to its end
 
-	placed time.Time // since when the caller's place in a queue counts
+	placed   time.Time // since when the caller's place in a queue counts
+	queue    string    // where they waited last
+	skills   []string
+	priority int
 }
 
 // frame is the node of a flow that called another.

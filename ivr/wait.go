@@ -54,6 +54,7 @@ func (v *visit) wait(ctx context.Context, n *flow.Node) (string, error) {
 	}
 	who := v.queueCaller(n)
 	who.Since = v.place(ctx, q)
+	v.trail.queue, v.trail.skills, v.trail.priority = q.Name, who.Skills, who.Priority
 	duty, err := v.h.cfg.Board.Duty(ctx, who)
 	if errors.Is(err, desk.ErrDown) {
 		return v.boardDown(ctx, err)

@@ -293,6 +293,11 @@ func (c *centre) openLines(ctx context.Context) (err error) {
 	if _, err := c.hotline.Recover(ctx); err != nil {
 		return err
 	}
+	if n, err := c.hotline.ResumeHeld(ctx); err != nil {
+		return err
+	} else if n > 0 {
+		c.log.Info("places of callers who are rung back are held again", "places", n)
+	}
 	if err := c.scheduleCalls(); err != nil {
 		return err
 	}

@@ -62,6 +62,7 @@ type Stage struct {
 	Server  *sip.Server
 	Addr    string        // host:port of the exchange, UDP
 	Sounds  *media.Engine // of telephones
+	Config  ivr.Config    // with which Hotline was opened
 
 	engine *media.Engine
 	stop   context.CancelFunc
@@ -230,6 +231,7 @@ func Open(opt Options) (_ *Stage, err error) {
 	if opt.Change != nil {
 		opt.Change(&cfg)
 	}
+	s.Config = cfg
 	if s.Hotline, err = ivr.New(cfg); err != nil {
 		return s, err
 	}
