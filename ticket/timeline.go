@@ -19,7 +19,7 @@ var eventLabels = map[string]string{
 	"ticket.rating_opened": "开启评价", "ticket.rated": "评价", "ticket.contested": "不满意评价提请认定", "ticket.determining": "认定(第一人)",
 	"ticket.determined": "认定(第二人),办结", "ticket.not_determined": "认定不成立", "ticket.reworked": "重办", "ticket.held": "重办待会商/督办",
 	"ticket.released": "会商/督办后恢复重办", "ticket.unrated": "未评价办结", "ticket.withdrawn": "撤回", "ticket.archived": "归档", "ticket.resumed": "恢复办理",
-	"ticket.raised": "提升颜色等级", "ticket.recomputed": "重新计算时限", "ticket.repeat_linked": "关联重复诉求",
+	"ticket.raised": "提升颜色等级", "ticket.recomputed": "重新计算时限", "ticket.repeat_linked": "关联重复诉求", "ticket.redirected": "按会商或督办结论转派", "ticket.repeat_unlinked": "撤销重复关联",
 	"ticket.graded": "颜色评定", "ticket.emotion_confirmed": "确认情绪激动", "ticket.sorted": "类别和单位建议", "ticket.classed": "确定类别",
 	"ticket.still_handling": "告知仍在办理", "step.done": "落实处置措施", "step.overdue": "处置措施逾期",
 	"ticket.instructed": "批示", "ticket.source_urge": "来源方催办", "ticket.source_supplement": "来源方补充", "ticket.incident_linked": "关联警情",

@@ -28,6 +28,7 @@ var rooms = []string{
 	"contact",
 	"ticket/match", // texts in, scores out: knows nothing of tickets
 	"ticket",
+	"ticket/oversee", // 督办, 会商, 指令, 倒查 … stand over tickets
 	"ticket/channel", // one adapter each; it stands over ticket itself
 	"sms",
 	"desk",

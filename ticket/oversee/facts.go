@@ -1,0 +1,112 @@
+package oversee
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"lianxin/audit"
+	"lianxin/org"
+	"lianxin/storage"
+	"lianxin/ticket"
+	"lianxin/ticket/warn"
+)
+
+// readFacts reads the log after an event: what happened to tickets, as the rules of warning take it. It returns the last
+// event that it read; facts come in the order of the log.
+func (d *Desk) readFacts(tx *storage.Tx, after int64, limit int) (facts []warn.Fact, last int64, at time.Time, err error) {
+	events, err := audit.After(tx, after, limit)
+	if err != nil {
+		return nil, after, time.Time{}, err
+	}
+	last = after
+	for _, e := range events {
+		last, at = e.Seq, e.At
+		id, ok := strings.CutPrefix(e.Stream, "ticket/")
+		if !ok {
+			continue
+		}
+		found, err := d.factsOf(tx, id, e)
+		if err != nil {
+			return nil, after, at, err
+		}
+		facts = append(facts, found...)
+	}
+	return facts, last, at, nil
+}
+
+// instructed is a fact of our own: a leader wrote 批示 on a ticket.
+type instructed struct {
+	warn.Moved
+}
+
+func (d *Desk) factsOf(tx *storage.Tx, id string, e audit.Event) ([]warn.Fact, error) {
+	var p struct {
+		Set struct {
+			Ticket map[string]struct {
+				State, Colour, Host string
+				Stars               int
+			}
+			Rating map[string]struct {
+				Stars, Round int
+			}
+		}
+	}
+	if err := json.Unmarshal(e.Payload, &p); err != nil {
+		return nil, err
+	}
+	var out []warn.Fact
+	if e.Type == "ticket.opened" || e.Type == "ticket.amended" || e.Type == "ticket.restored" {
+		t, err := d.Office.Get(tx, id)
+		if errors.Is(err, storage.ErrNotFound) {
+			return nil, nil // its row is missing: Verify tells of it
+		} else if err != nil {
+			return nil, err
+		}
+		out = append(out, d.openedFact(tx, t, e.At))
+	}
+	set := p.Set.Ticket[id]
+	m := warn.Moved{ID: id, At: e.At, Human: e.Actor != ticket.System.String(), Colour: set.Colour, Unit: set.Host, Returned: e.Type == "request.return_granted"}
+	switch ticket.State(set.State) {
+	case ticket.Closed:
+		m.Closed = true
+		m.Solved = slices.Contains([]string{"ticket.rated", "ticket.determined"}, e.Type) && e.Type == "ticket.rated"
+	case ticket.Refused, ticket.Transferred, ticket.Merged, ticket.Withdrawn:
+		m.Closed = true
+	case ticket.New, ticket.Accepted:
+		m.Reopened = e.Type != "ticket.opened"
+	}
+	if e.Type == "ticket.instructed" {
+		out = append(out, instructed{m})
+	} else {
+		out = append(out, m)
+	}
+	for _, r := range p.Set.Rating {
+		if r.Stars == 0 {
+			continue
+		}
+		legs, err := d.Office.Legs(tx, id)
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range legs {
+			if l.Round == r.Round && l.Role == ticket.Host && l.State == ticket.LegAccepted {
+				out = append(out, warn.Rated{At: e.At, Unit: l.Unit, Class: "ticket", Clerk: strings.TrimPrefix(l.Handler, "staff/"), Stars: r.Stars})
+			}
+		}
+	}
+	return out, nil
+}
+
+func (d *Desk) openedFact(tx *storage.Tx, t ticket.Ticket, at time.Time) warn.Opened {
+	f := warn.Opened{ID: t.ID, Number: t.Number, Party: t.ContactID, Channel: t.Channel, At: at, Title: t.Title, Text: t.Body, Place: t.Place, Colour: string(t.Colour),
+		Restricted: t.Restricted}
+	if t.UnitHint != "" {
+		if u, err := org.GetUnit(tx, t.UnitHint); err == nil {
+			f.District = u.District
+		}
+	}
+	return f
+}
