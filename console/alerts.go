@@ -18,6 +18,7 @@ func (s *Server) alertRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /alerts/{id}/ack", s.may(org.AckAlert, s.alertAct))
 	mux.HandleFunc("POST /alerts/{id}/dispose", s.may(org.AckAlert, s.alertAct))
 	mux.HandleFunc("POST /alerts/{id}/reveal", s.may(org.AckAlert, s.revealAlert))
+	s.overseeRoutes(mux)
 }
 
 type alertListView struct {

@@ -21,6 +21,7 @@ import (
 
 	"lianxin/org"
 	"lianxin/storage"
+	"lianxin/ticket/oversee"
 )
 
 // Server is the console. Fields are set before Handler is called.
@@ -36,6 +37,9 @@ func New(d Deps) *Server {
 	s := &Server{Deps: d, session: scs.New(), public: newPublicLimits()}
 	if s.Now == nil {
 		s.Now = time.Now
+	}
+	if s.Oversight == nil && s.Office != nil {
+		s.Oversight = oversee.New(s.Office)
 	}
 	if s.Hub == nil {
 		s.Hub = &Hub{}

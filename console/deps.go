@@ -19,6 +19,7 @@ import (
 	"lianxin/survey"
 	"lianxin/ticket"
 	"lianxin/ticket/channel"
+	"lianxin/ticket/oversee"
 )
 
 // Deps are the rooms a console stands over.
@@ -45,6 +46,8 @@ type Deps struct {
 
 	// SayText is what callers hear when prompts of these keys are played, for the way of a call.
 	SayText func(keys []string) string
+
+	Oversight *oversee.Desk // made over Office when nil
 
 	Recordings string // folder below which ivr.Record.Recording lies
 

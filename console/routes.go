@@ -49,7 +49,17 @@ var menu = []menuGroup{
 		{"/connectors", "connectors", "phone", org.ViewHealth},
 		{"/channels", "channels", "people", org.ManageRules},
 	}},
-	{"menu.oversight", nil},
+	{"menu.oversight", []menuItem{
+		{"/oversee/supervision", "o-menu-supervision", "alert", org.ViewTicket},
+		{"/oversee/topic", "o-menu-topic", "people", org.ViewTicket},
+		{"/oversee/consult", "o-menu-consult", "survey", org.ViewTicket},
+		{"/oversee/order", "o-menu-order", "log", org.ViewTicket},
+		{"/oversee/backcheck", "o-menu-backcheck", "back", org.ViewTicket},
+		{"/oversee/clue", "o-menu-clue", "inbox", org.ViewTicket},
+		{"/oversee/measure", "o-menu-measure", "ticket", org.ViewReports},
+		{"/oversee/watch", "o-menu-watch", "people", org.ViewWatch},
+		{"/oversee/rules", "warn-rules", "alert", org.ViewAlerts},
+	}},
 	{"menu.hotline", []menuItem{
 		{"/calls", "calls", "phone", org.ViewCalls},
 	}},
@@ -64,13 +74,14 @@ var menu = []menuGroup{
 	}},
 	{"menu.system", []menuItem{
 		{"/rules", "rules-menu", "log", org.ViewRules},
+		{"/oversee/rules/settings", "o-menu-settings", "log", org.ManageRules},
 		{"/log", "log", "log", org.ViewAudit},
 	}},
 }
 
 // offers is true when the person may open the page of this item and the program has it.
 func (s *Server) offers(u *user, m menuItem) bool {
-	return u.Can(m.needs) && (m.path != "/handset" || s.Handset != nil)
+	return u.Can(m.needs) && offersKind(u, m.path) && (m.path != "/handset" || s.Handset != nil)
 }
 
 func (s *Server) nav(u *user, r *http.Request) []navGroup {

@@ -61,6 +61,9 @@ func (s *Server) readTicket(tx *storage.Tx, lang string, u *user, id string) (v 
 	if v.Ratings, err = s.Office.Ratings(tx, id); err != nil {
 		return nil, err
 	}
+	if v.Oversight, err = s.readOversight(tx, u, lang, v.T, v.names); err != nil {
+		return nil, err
+	}
 	if v.Callbacks, _, err = s.Office.Callbacks(tx, ticket.CallbackFilter{Viewer: ticket.System, TicketID: id}); err != nil {
 		return nil, err
 	}

@@ -24,6 +24,7 @@ type ticketView struct {
 	Events    []eventView
 	Person    *person
 	Links     []link // other tickets that it belongs with
+	Oversight *ticketOversight
 	Call      *callPart
 	Service   *servicePart
 	Original  string // the text with its numbers, after a reveal

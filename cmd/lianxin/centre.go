@@ -34,6 +34,7 @@ import (
 	"lianxin/survey"
 	"lianxin/ticket"
 	"lianxin/ticket/channel"
+	"lianxin/ticket/oversee"
 	"lianxin/workday"
 )
 
@@ -51,15 +52,16 @@ type centre struct {
 	cfg *Config
 	log *slog.Logger
 
-	db       *storage.DB
-	book     *contact.Book
-	office   *ticket.Office
-	gateway  *channel.Gateway
-	outbox   *sms.Outbox
-	inbox    *sms.Inbox
-	survey   *survey.Survey
-	schedule *schedule.Scheduler
-	hub      *console.Hub
+	db        *storage.DB
+	book      *contact.Book
+	office    *ticket.Office
+	oversight *oversee.Desk
+	gateway   *channel.Gateway
+	outbox    *sms.Outbox
+	inbox     *sms.Inbox
+	survey    *survey.Survey
+	schedule  *schedule.Scheduler
+	hub       *console.Hub
 
 	sim      *sim.Carrier // nil with a real carrier
 	webhooks map[string]http.Handler
@@ -129,6 +131,7 @@ func (c *centre) wireRooms(ctx context.Context) error {
 		return c.survey.Reply(tx, in)
 	}
 	c.outbox.Stopped = c.survey.CarrierStopped
+	c.wireOversight()
 	c.office.SendText, c.office.SendNotice = c.textReply, c.textNotice
 	c.office.Contacts = func(tx *storage.Tx, contactID string, from, to time.Time) (int, error) {
 		return ivr.Calls{}.Without(tx, contactID, from, to)
@@ -405,7 +408,8 @@ func (c *centre) console() http.Handler {
 	return console.New(console.Deps{
 		DB: c.db, Log: c.log, Hub: c.hub, HTTPS: c.cfg.TLSCert != "", Sample: c.cfg.Sample,
 		Book: c.book, Office: c.office, Gateway: c.gateway, Proxies: c.cfg.proxies(), Board: c.board, Calls: ivr.Calls{Vault: c.book.Vault}, Live: c.hotline.Live, Softphones: c.softphones,
-		Survey: c.survey, Outbox: c.outbox, Handset: c.sim, SayText: func(keys []string) string { return c.prompts.Text(keys...) },
+		Oversight: c.oversight,
+		Survey:    c.survey, Outbox: c.outbox, Handset: c.sim, SayText: func(keys []string) string { return c.prompts.Text(keys...) },
 		Recordings: filepath.Join(c.cfg.Data, recordingsDir),
 		Trace:      c.hotline.Trace, Capture: c.capture, Packets: c.cfg.packets(c.book.Vault),
 		APIToken: c.token, Metrics: c.metrics(), Webhooks: c.webhooks, Health: c.health,

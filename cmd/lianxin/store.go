@@ -14,6 +14,7 @@ import (
 	"lianxin/storage"
 	"lianxin/survey"
 	"lianxin/ticket"
+	"lianxin/ticket/oversee"
 )
 
 // openExisting opens the database of the data folder, or tells that there is none yet.
@@ -136,6 +137,16 @@ func verifyProjections(ctx context.Context, m *Main, db *storage.DB, keys string
 		return errSaid
 	}
 	fmt.Fprintln(m.Out, "ok: every ticket's row is what its events say")
+	if drifts, err = oversee.Verify(ctx, db); err != nil {
+		return err
+	}
+	for _, d := range drifts {
+		fmt.Fprintf(m.Out, "DRIFT %s\n", d)
+	}
+	if len(drifts) > 0 {
+		return errSaid
+	}
+	fmt.Fprintln(m.Out, "ok: every matter of oversight is what its events say")
 	vault, err := contact.OpenVault(keys)
 	if err != nil {
 		return err

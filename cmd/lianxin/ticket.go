@@ -11,6 +11,7 @@ type ticketCmd struct {
 	Recompute ticketRecomputeCmd `cmd:"" help:"Compute running clocks again by the calendar that is in force now."`
 	Grade     ticketGradeCmd     `cmd:"" help:"Give each request on standard input (JSON lines) its colour, with the reasons."`
 	Classify  ticketClassifyCmd  `cmd:"" help:"Suggest the domain and the unit of each request on standard input (JSON lines)."`
+	Backtest  ticketBacktestCmd  `cmd:"" help:"Tell which early-warning rules would have fired over the stored tickets."`
 	Match     ticketMatchCmd     `cmd:"" help:"Find repeats and groups among requests on standard input (JSON lines, by time)."`
 }
 

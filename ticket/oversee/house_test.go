@@ -215,7 +215,9 @@ func (h *house) open(who int, title, body string, more ...func(*ticket.Intake)) 
 // handling brings a ticket to 办理中 at a unit.
 func (h *house) handling(t ticket.Ticket, unit string) ticket.Ticket {
 	h.t.Helper()
-	must(h, func(tx *storage.Tx) (ticket.Ticket, error) { return h.o.Accept(tx, t.ID, ticket.Acceptance{}, h.dispatcher) })
+	must(h, func(tx *storage.Tx) (ticket.Ticket, error) {
+		return h.o.Accept(tx, t.ID, ticket.Acceptance{}, h.dispatcher)
+	})
 	must(h, func(tx *storage.Tx) (ticket.Ticket, error) {
 		return h.o.Dispatch(tx, t.ID, ticket.Dispatching{Host: unit}, h.dispatcher)
 	})

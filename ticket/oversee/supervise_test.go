@@ -80,7 +80,9 @@ func TestEachTriggerMakesItsCandidateOnce(t *testing.T) {
 	}{
 		{ByRed, 2, func(h *house) {
 			k := h.open(0, "邻居堵门", "邻居堵门不让出入")
-			must(h, func(tx *storage.Tx) (ticket.Ticket, error) { return h.o.Raise(tx, k.ID, ticket.Red, "重大风险", h.supervisor) })
+			must(h, func(tx *storage.Tx) (ticket.Ticket, error) {
+				return h.o.Raise(tx, k.ID, ticket.Red, "重大风险", h.supervisor)
+			})
 		}},
 		{ByMedia, 2, func(h *house) {
 			h.open(0, "广场乱象", "广场周边秩序混乱", func(in *ticket.Intake) { in.Channel, in.Colour = "people", ticket.Yellow })
@@ -96,7 +98,9 @@ func TestEachTriggerMakesItsCandidateOnce(t *testing.T) {
 		}},
 		{ByReturns, 1, func(h *house) {
 			k := h.open(0, "职责不清的事", "两家单位都说不归自己管")
-			must(h, func(tx *storage.Tx) (ticket.Ticket, error) { return h.o.Accept(tx, k.ID, ticket.Acceptance{}, h.dispatcher) })
+			must(h, func(tx *storage.Tx) (ticket.Ticket, error) {
+				return h.o.Accept(tx, k.ID, ticket.Acceptance{}, h.dispatcher)
+			})
 			for range 2 {
 				must(h, func(tx *storage.Tx) (ticket.Ticket, error) {
 					return h.o.Dispatch(tx, k.ID, ticket.Dispatching{Host: unitA}, h.dispatcher)
@@ -206,17 +210,23 @@ func TestListingNeedsALeaderAndTheWholeLadderIsSigned(t *testing.T) {
 		refused(h, "unit", sign(h.handlerB))
 		must(h, sign(h.handlerA))
 		feed := func(final bool) func(tx *storage.Tx) (Supervision, error) {
-			return func(tx *storage.Tx) (Supervision, error) { return h.desk.Feed(tx, s.ID, "已疏通", final, h.handlerA) }
+			return func(tx *storage.Tx) (Supervision, error) {
+				return h.desk.Feed(tx, s.ID, "已疏通", final, h.handlerA)
+			}
 		}
 		must(h, feed(false))
 		must(h, feed(true))
-		must(h, func(tx *storage.Tx) (Supervision, error) { return h.desk.SendBack(tx, s.ID, "照片不清", h.supervisor) })
+		must(h, func(tx *storage.Tx) (Supervision, error) {
+			return h.desk.SendBack(tx, s.ID, "照片不清", h.supervisor)
+		})
 		must(h, feed(true))
 		release := func(by ticket.Actor) func(tx *storage.Tx) (Supervision, error) {
 			return func(tx *storage.Tx) (Supervision, error) { return h.desk.Release(tx, s.ID, "已解决", "", by) }
 		}
 		refused(h, "wish", release(h.leader))
-		must(h, func(tx *storage.Tx) (Supervision, error) { return h.desk.WishRelease(tx, s.ID, "问题已解决", h.supervisor) })
+		must(h, func(tx *storage.Tx) (Supervision, error) {
+			return h.desk.WishRelease(tx, s.ID, "问题已解决", h.supervisor)
+		})
 		refused(h, "role", release(h.supervisor))
 		got := must(h, release(h.leader))
 		if got.State != Released || got.Returns != 1 || len(got.Feedbacks) != 3 || got.ClosedAt.IsZero() {
