@@ -71,7 +71,7 @@ func newHouse(t testing.TB, db *storage.DB) *house {
 	h.o.Now = h.clock
 	h.desk = New(h.o)
 	h.update(func(tx *storage.Tx) error {
-		var reg org.Register
+		reg := org.Register{Now: h.clock}
 		for _, u := range []org.Unit{
 			{ID: "bureau", Name: "市公安局", Kind: org.Bureau, Police: org.General},
 			{ID: "centre", Name: "民意感知中心", Kind: org.Centre, Police: org.PublicView, Parent: "bureau"},
