@@ -24,6 +24,7 @@ const (
 	Left        Disposition = "menu"        // hung up in the menus
 	Cancelled   Disposition = "cancelled"   // hung up before we answered
 	TurnedAway  Disposition = "turned_away" // overload, maintenance
+	Blocked     Disposition = "blocked"     // a nuisance caller who was held off
 	Interrupted Disposition = "interrupted" // the program ended under the call
 	Failed      Disposition = "failed"      // a fault of ours, or of the line before anything else
 	Reached     Disposition = "reached"     // a call of ours that was answered
@@ -31,7 +32,7 @@ const (
 )
 
 // Dispositions lists all of them.
-var Dispositions = []Disposition{Answered, Served, Message, Promised, Abandoned, Left, Cancelled, TurnedAway, Interrupted, Failed, Reached, Unreached}
+var Dispositions = []Disposition{Answered, Served, Message, Promised, Abandoned, Left, Cancelled, TurnedAway, Blocked, Interrupted, Failed, Reached, Unreached}
 
 // Label is the disposition for staff (zh-CN).
 func (d Disposition) Label() string {
@@ -52,6 +53,8 @@ func (d Disposition) Label() string {
 		return "未接通挂机"
 	case TurnedAway:
 		return "拥塞未接"
+	case Blocked:
+		return "限制接入"
 	case Interrupted:
 		return "系统中断"
 	case Failed:

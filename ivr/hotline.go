@@ -52,6 +52,8 @@ type Config struct {
 	// they are refused by signalling. 0: no limit of our own (sip.Config.Admit still applies).
 	MaxCalls int
 
+	Admission Admission // which calls are let in at all; see Hotline.Admit
+
 	// Hear, when set, listens to callers for words that must reach a person at once (110, 救命, 人工).
 	Hear speech.Recognizer
 
@@ -92,6 +94,7 @@ type Hotline struct {
 	held     map[string]*held     // places of callers who have hung up, by heldID
 	draining bool
 	disk     recordingTrouble
+	gate     admission
 	watchers map[chan struct{}]struct{}
 
 	base    context.Context // ends with Close
@@ -149,6 +152,7 @@ func New(cfg Config) (*Hotline, error) {
 	if err := h.Put(context.Background(), cfg.Flow, cfg.Queues); err != nil {
 		return nil, err
 	}
+	h.gate.looking = make(chan struct{}, lookups)
 	ctx, stop := context.WithCancel(context.Background())
 	h.base, h.stop = ctx, stop
 	h.stopped.Go(func() { h.heartbeat(ctx) })
@@ -226,6 +230,7 @@ func (h *Hotline) heartbeat(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		h.lookAfter()
 		h.mu.Lock()
 		n := len(h.live)
 		h.mu.Unlock()

@@ -53,6 +53,9 @@ func (h *Hotline) Serve(ctx context.Context, call sip.Call) {
 	v.identify(ctx)
 	v.startRecording()
 	v.save(ctx)
+	if v.blocked(ctx) {
+		return
+	}
 	v.listen(ctx)
 
 	// Notice, greeting, menu and all that follows, as the flow file says.
@@ -67,6 +70,9 @@ func (h *Hotline) Serve(ctx context.Context, call sip.Call) {
 	}
 
 	// Maintenance ends calls that last too long: say so before hanging up.
+	if errors.Is(context.Cause(ctx), errTooLong) {
+		v.farewell(ctx, "overlong")
+	}
 	if errors.Is(context.Cause(ctx), errDraining) {
 		v.farewell(ctx, "maintenance.during")
 	}

@@ -19,6 +19,7 @@ import (
 
 var (
 	errDraining = errors.New("ivr: the program is being stopped")
+	errTooLong  = errors.New("ivr: too long in the menus")
 	errOver     = errors.New("ivr: the call is over")
 	errUrgent   = errors.New("ivr: 110 was keyed into the last words")
 )
@@ -40,6 +41,8 @@ type visit struct {
 	person    contact.Person // zero without a number
 	before    int            // earlier calls of this person
 	recording *media.Recording
+	zombie    bool          // guarded by h.mu: it has been noticed that the call is over
+	tired     bool          // guarded by h.mu: it has been told to end
 	silent    sync.Once     // that the call is not recorded has been told
 	keys      chan flow.Key // what the caller pressed, or said where a recogniser listens
 	holding   atomic.Bool   // a 1 waits for what follows

@@ -66,6 +66,10 @@ type Config struct {
 	// Admit is asked before anything is spent on a new call. If it says no, the call is refused with 503 and Retry-After.
 	Admit func() (retryAfter time.Duration, ok bool)
 
+	// AdmitCall is asked after Admit, when it is known who calls, and still before anything is spent on the call: no media port is
+	// taken yet. If it says no, the call is refused with 503 and Retry-After.
+	AdmitCall func(Info) (retryAfter time.Duration, ok bool)
+
 	// SessionExpires is the session timer that we ask for (RFC 4028), 1800 s if zero; MinSE the shortest that we take, 90 s if zero.
 	SessionExpires, MinSE time.Duration
 

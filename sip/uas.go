@@ -60,6 +60,13 @@ func (s *Server) onInvite(req *gosip.Request, tx *gosip.ServerTx) {
 			return
 		}
 	}
+	if s.cfg.AdmitCall != nil && old == nil {
+		info.Remote, info.Transport = way.remoteAddr(), way.transport
+		if after, ok := s.cfg.AdmitCall(info); !ok {
+			s.respond(req, tx, 503, "", header("Retry-After", seconds(max(after, time.Second))))
+			return
+		}
+	}
 	if !acceptsSDP(req) {
 		s.respond(req, tx, 406, "")
 		return

@@ -64,7 +64,7 @@ type Stage struct {
 	Sounds  *media.Engine // of telephones
 	Config  ivr.Config    // with which Hotline was opened
 
-	engine *media.Engine
+	Engine *media.Engine // of the exchange
 	stop   context.CancelFunc
 	served chan struct{}
 	ownDB  bool
@@ -203,7 +203,7 @@ func Open(opt Options) (_ *Stage, err error) {
 		}
 	}
 	loop := netip.MustParseAddr("127.0.0.1")
-	if s.engine, err = media.NewEngine(media.Config{IP: loop, PortLow: 20000, PortHigh: 25999, Pacers: 1, Quarantine: 100 * time.Millisecond, Silence: opt.Silence, FirstPacket: opt.Silence, Log: log}); err != nil {
+	if s.Engine, err = media.NewEngine(media.Config{IP: loop, PortLow: 20000, PortHigh: 25999, Pacers: 1, Quarantine: 100 * time.Millisecond, Silence: opt.Silence, FirstPacket: opt.Silence, Log: log}); err != nil {
 		return s, err
 	}
 	if s.Sounds, err = media.NewEngine(media.Config{IP: loop, PortLow: 26000, PortHigh: 31999, Pacers: 1, Quarantine: 100 * time.Millisecond, Log: log}); err != nil {
@@ -214,13 +214,19 @@ func Open(opt Options) (_ *Stage, err error) {
 		Accounts: func(_ context.Context, user string) (sip.Account, bool) {
 			return sip.HA1(user, "lianxin", Password), strings.HasPrefix(user, "8")
 		},
+		AdmitCall: func(i sip.Info) (time.Duration, bool) {
+			if s.Hotline == nil {
+				return 0, true
+			}
+			return s.Hotline.Admit(i)
+		},
 		OnRegistration: func(user string, up bool) { _ = s.Board.Registered(context.Background(), user, up) },
 		Private:        func(to string) bool { return s.Hotline != nil && s.Hotline.Private(to) },
 	}
 	if opt.SIP != nil {
 		opt.SIP(&exchange)
 	}
-	if s.Server, err = sip.New(exchange, s.engine); err != nil {
+	if s.Server, err = sip.New(exchange, s.Engine); err != nil {
 		return s, err
 	}
 	s.Addr = strings.TrimPrefix(s.Server.Addrs()[0], "udp://")
@@ -263,7 +269,7 @@ func (s *Stage) close() {
 	if s.Board != nil {
 		s.Board.Close()
 	}
-	for _, e := range []*media.Engine{s.engine, s.Sounds} {
+	for _, e := range []*media.Engine{s.Engine, s.Sounds} {
 		if e != nil {
 			e.Close()
 		}

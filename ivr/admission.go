@@ -1,0 +1,259 @@
+package ivr
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"lianxin/contact"
+	"lianxin/sip"
+	"lianxin/storage"
+	"lianxin/ticket"
+	"lianxin/workday"
+)
+
+// Admission says which calls are let in before anything is spent on them. Zero fields do not restrict.
+type Admission struct {
+	PerCaller int            // calls at a time from one number; 1 while defending
+	Channels  map[string]int // calls at a time that a trunk may bring
+	DefendAt  float64        // new calls a second, over ten seconds, from which the hotline defends itself (TDoS); 0: only by hand
+	Reserve   int            // lines that are kept for callers who are known, while defending; a fifth of MaxCalls when 0
+	Priority  []string       // numbers that are always let in, as digits
+}
+
+// Defence is whether the hotline defends itself against a flood of calls, and what that has kept out.
+type Defence struct {
+	On      bool
+	ByHand  bool
+	Since   time.Time
+	Rate    float64           // new calls a second over the last ten
+	Refused map[string]uint64 // since the start, by reason: "caller", "trunk", "reserve", "address"
+}
+
+const (
+	defenceLasts  = time.Minute // below half the threshold before it ends
+	rateWindow    = 10          // seconds
+	perAddress    = 4           // calls at a time from one address outside of trunks, while defending
+	lookups       = 4           // at a time
+	lookupPatient = 200 * time.Millisecond
+)
+
+// admission is what the rules are applied with.
+type admission struct {
+	mu      sync.Mutex
+	seconds [rateWindow]int // new calls of each of the last seconds
+	last    int64
+	hand    bool      // switched on by a person
+	until   time.Time // on by itself, at least until then
+	since   time.Time
+	refused map[string]uint64
+	looking chan struct{}
+}
+
+// arrives counts a new call and returns the rate.
+func (a *admission) arrives(now time.Time, one int) float64 {
+	sec := now.Unix()
+	if sec-a.last >= rateWindow || sec < a.last {
+		a.seconds = [rateWindow]int{}
+	} else {
+		for s := a.last + 1; s <= sec; s++ {
+			a.seconds[s%rateWindow] = 0
+		}
+	}
+	a.last = sec
+	a.seconds[sec%rateWindow] += one
+	sum := 0
+	for _, n := range a.seconds {
+		sum += n
+	}
+	return float64(sum) / rateWindow
+}
+
+// Admit decides on a new call before anything is spent on it: (sip.Config).AdmitCall. A call that is not let in gets 503 with the time
+// after which to try again.
+func (h *Hotline) Admit(info sip.Info) (retryAfter time.Duration, ok bool) {
+	if info.User != "" && info.Trunk == "" { // a telephone of the house
+		return 0, true
+	}
+	now := h.now()
+	a := &h.gate
+	rules := h.cfg.Admission
+	a.mu.Lock()
+	rate := a.arrives(now, 1)
+	began := false
+	if rules.DefendAt > 0 && rate >= rules.DefendAt {
+		began = !a.on(now)
+		if began {
+			a.since = now
+		}
+		a.until = now.Add(defenceLasts)
+	} else if rules.DefendAt > 0 && rate >= rules.DefendAt/2 && now.Before(a.until) {
+		a.until = now.Add(defenceLasts)
+	}
+	defending := a.on(now)
+	a.mu.Unlock()
+	if began {
+		h.log.Warn("ivr: a flood of calls: the hotline defends itself", "rate", rate)
+		h.stopped.Go(func() { h.tellOfFlood(now, rate) })
+	}
+
+	number, _ := contact.ParsePhone(info.From)
+	for _, p := range rules.Priority {
+		if (info.From == p || !number.IsZero() && number.Clear() == p) && info.Trunk != "" { // only a trunk's word is believed
+			return 0, true
+		}
+	}
+	same, byTrunk, byAddress, all := 0, 0, 0, 0
+	h.mu.Lock()
+	for _, v := range h.live {
+		all++
+		if !number.IsZero() && v.rec.Number == number {
+			same++
+		}
+		if info.Trunk != "" && v.rec.Trunk == info.Trunk {
+			byTrunk++
+		}
+		if info.Trunk == "" && v.call.Info().Remote.Addr() == info.Remote.Addr() {
+			byAddress++
+		}
+	}
+	h.mu.Unlock()
+
+	most := rules.PerCaller
+	if defending {
+		most = 1
+	}
+	reserve := rules.Reserve
+	if reserve <= 0 {
+		reserve = h.cfg.MaxCalls / 5
+	}
+	why := ""
+	switch limit := rules.Channels[info.Trunk]; {
+	case limit > 0 && byTrunk >= limit:
+		why = "trunk"
+	case most > 0 && same >= most:
+		why = "caller"
+	case defending && info.Trunk == "" && byAddress >= perAddress:
+		why = "address"
+	case defending && h.cfg.MaxCalls > 0 && all >= h.cfg.MaxCalls-reserve && !h.knows(number):
+		why = "reserve"
+	default:
+		return 0, true
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.refused == nil {
+		a.refused = map[string]uint64{}
+	}
+	a.refused[why]++
+	return 30 * time.Second, false
+}
+
+// on says whether the hotline defends itself; a.mu is held.
+func (a *admission) on(now time.Time) bool { return a.hand || now.Before(a.until) }
+
+// knows says whether a number belongs to somebody whom we have served: the lines that are left in a flood are theirs. A database that
+// is too busy to answer at once knows nobody.
+func (h *Hotline) knows(number contact.Phone) bool {
+	if number.IsZero() {
+		return false
+	}
+	select {
+	case h.gate.looking <- struct{}{}:
+		defer func() { <-h.gate.looking }()
+	default:
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lookupPatient)
+	defer cancel()
+	n := 0
+	err := h.cfg.DB.View(ctx, func(tx *storage.Tx) (err error) {
+		n, err = storage.One(tx, storage.Value[int], `SELECT COUNT(*) FROM (SELECT 1 FROM call WHERE number_hash = $1 AND (talk_ms > 0 OR ticket_id <> '') LIMIT 1) AS known`,
+			h.calls.Vault.HashPhone(number))
+		return err
+	})
+	return err == nil && n > 0
+}
+
+// Defence tells whether the hotline defends itself.
+func (h *Hotline) Defence() Defence {
+	now := h.now()
+	a := &h.gate
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	d := Defence{On: a.on(now), ByHand: a.hand, Rate: a.arrives(now, 0), Refused: map[string]uint64{}}
+	if d.On {
+		d.Since = a.since
+	}
+	for why, n := range a.refused {
+		d.Refused[why] = n
+	}
+	return d
+}
+
+// Defend switches the defence on by hand, or off.
+func (h *Hotline) Defend(on bool) {
+	now := h.now()
+	a := &h.gate
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if on && !a.on(now) {
+		a.since = now
+	}
+	a.hand = on
+	if !on {
+		a.until = time.Time{}
+	}
+}
+
+// tellOfFlood raises the alert that the hotline defends itself.
+func (h *Hotline) tellOfFlood(at time.Time, rate float64) {
+	ctx, cancel := after(context.Background())
+	defer cancel()
+	err := h.update(ctx, func(tx *storage.Tx) error {
+		_, err := h.cfg.Office.RaiseAlert(tx, ticket.Alert{
+			Key: "call_flood:" + h.cfg.Node + ":" + at.In(workday.Zone).Format("2006-01-02T15:04"), Rule: "call_flood", Level: ticket.Red, Subject: "node/" + h.cfg.Node,
+			Title: "来电异常集中，已启动话务攻击防护", Evidence: "新来电速率超过阈值：同一号码只接一路，保留线路给曾经来电的群众，其余来电提示稍后再拨。攻击平息一分钟后自动解除，也可在来电防护页手动控制。", By: ticket.System,
+		})
+		return err
+	})
+	if err != nil {
+		h.log.Error("ivr: raise the alert of a flood of calls", "err", err, "rate", rate)
+	}
+}
+
+// Longest a call may be in menus, and how long after its end a call may still be led before somebody looks into it.
+const (
+	longestMenu = 20 * time.Minute
+	zombieAfter = time.Minute
+)
+
+// lookAfter ends what has lasted too long, and makes known what should have ended: it is called with every heartbeat.
+func (h *Hotline) lookAfter() {
+	now := h.now()
+	h.mu.Lock()
+	var lost, zombies []*visit
+	for _, v := range h.live {
+		select {
+		case <-v.call.Done():
+			if end := v.call.End(); now.Sub(end.At) > zombieAfter && !v.zombie {
+				v.zombie = true
+				zombies = append(zombies, v)
+			}
+		default:
+			if v.shown.Stage == StageBot && now.Sub(v.shown.Since) > longestMenu && !v.tired {
+				v.tired = true
+				lost = append(lost, v)
+			}
+		}
+	}
+	h.mu.Unlock()
+	for _, v := range lost {
+		v.did("在菜单中停留过久，结束通话")
+		v.interrupt(errTooLong)
+	}
+	for _, v := range zombies {
+		v.log.Error("ivr: a call that has ended is still being led", "stage", string(v.shown.Stage))
+		v.interrupt(errOver)
+	}
+}
