@@ -20,6 +20,7 @@ func (s *Server) callRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /calls/{id}", s.may(org.ViewCalls, s.callPage))
 	mux.HandleFunc("GET /calls/{id}/recording", s.may(org.PlayCalls, s.recording))
 	s.traceRoutes(mux)
+	s.guardRoutes(mux)
 	mux.HandleFunc("POST /calls/{id}/hold", s.may(org.HoldCalls, s.holdRecording))
 }
 
@@ -102,6 +103,8 @@ type callView struct {
 	HasFile  bool
 	Steps    []stepView
 	CanTrace bool
+	CanBlock bool
+	MostDays int
 	CanHold  bool // may keep the recording beyond its time
 }
 
@@ -145,7 +148,8 @@ func (s *Server) callPage(w http.ResponseWriter, r *http.Request, u *user) {
 		return
 	}
 	v.CanPlay = v.CanPlay && u.Can(org.PlayCalls)
-	v.CanTrace = u.Can(org.TraceCalls)
+	v.CanTrace, v.MostDays = u.Can(org.TraceCalls), ivr.MostBlockDays
+	v.CanBlock = u.Can(org.BlockCallers) && !v.Call.Number.IsZero() && !v.Call.Urgent && !v.Call.Ended.IsZero()
 	v.CanHold = v.CanPlay && u.Can(org.HoldCalls) && v.Call.RecordingGone.IsZero()
 	if path, ok := s.recordingPath(v.Call); ok {
 		_, err := os.Stat(path)

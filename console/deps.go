@@ -56,6 +56,7 @@ type Deps struct {
 
 	// Capture orders the packets of a call to be kept: of the one named that is up, or of the next that comes in.
 	Capture func(CaptureOrder) error
+	Guard   CallGuard
 	Packets ivr.PacketStore // where they are afterwards
 
 	Handset *sim.Carrier // the simulated handset; nil when texts go through a real carrier

@@ -62,6 +62,7 @@ var menu = []menuGroup{
 	}},
 	{"menu.hotline", []menuItem{
 		{"/calls", "calls", "phone", org.ViewCalls},
+		{"/guard", "guard", "alert", org.BlockCallers},
 	}},
 	{"menu.survey", []menuItem{
 		{"/survey", "survey", "survey", org.ViewSurvey},

@@ -179,7 +179,7 @@ var table = []struct {
 	{ExportCalls, "导出录音和话单", is(Supervisor, Inspector)},
 	{TraceCalls, "查看信令与媒体", is(Supervisor, Admin, Auditor)},
 	{CaptureCalls, "抓取通话报文", is(Supervisor, Admin)},
-	{BlockCallers, "提请限制骚扰来电", is(Operator, Dispatcher, Supervisor)},
+	{BlockCallers, "提请限制骚扰来电", is(Operator, Dispatcher, Supervisor, Leader)},
 	{JudgeBlocks, "批准限制骚扰来电", is(Supervisor, Leader)},
 	{DialOut, "外呼与外线转接", is(Operator, Dispatcher, Caller, Supervisor)},
 

@@ -48,3 +48,12 @@ func (c *centre) capture(o console.CaptureOrder) error {
 	}
 	return c.phones.CaptureNext(o.From, o.Within)
 }
+
+// admission is which calls are let in.
+func (cfg *Config) admission() ivr.Admission {
+	a := ivr.Admission{PerCaller: cfg.PerCaller, DefendAt: cfg.DefendAt, Reserve: cfg.Reserve, Priority: cfg.Priority}
+	if cfg.TrunkCalls > 0 {
+		a.Channels = map[string]int{"trunk": cfg.TrunkCalls}
+	}
+	return a
+}

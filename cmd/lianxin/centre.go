@@ -280,7 +280,7 @@ func (c *centre) openLines(ctx context.Context) (err error) {
 	}
 	hotline := ivr.Config{
 		DB: c.db, Book: c.book, Office: c.office, Board: c.board, Dial: c.dial(), Prompts: c.prompts, KB: base, Flow: flow,
-		Ladder:     c.phones.Ladder,
+		Ladder: c.phones.Ladder, Admission: c.cfg.admission(),
 		Recordings: filepath.Join(c.cfg.Data, recordingsDir), Number: c.cfg.Hotline, Node: c.node, MaxCalls: c.cfg.MaxCalls, Log: c.log,
 		Queues: queues, Hooks: ivr.Hooks{Hosts: c.cfg.HookHosts, Secret: c.cfg.HookSecret}, Flags: c.flags,
 	}
@@ -341,12 +341,28 @@ func (c *centre) sipConfig() sip.Config {
 			return 0, true
 		},
 		OnCapture: c.captured,
-		Log:       c.log,
+		AdmitCall: func(i sip.Info) (time.Duration, bool) {
+			if c.hotline == nil {
+				return 5 * time.Second, false
+			}
+			return c.hotline.Admit(i)
+		},
+		MaxCall: c.cfg.MaxCall,
+		Log:     c.log,
 	}
 	if c.cfg.SIPTLS != "" {
 		cfg.Listen = append(cfg.Listen, "tls://"+c.cfg.SIPTLS)
 		cfg.TLS.Certificate, cfg.TLS.Key = c.cfg.SIPCert, c.cfg.SIPKey
 		cfg.SRTP = sip.SRTP(c.cfg.SIPSRTP)
+	}
+	for _, list := range []struct {
+		from []string
+		to   *[]netip.Prefix
+	}{{c.cfg.SIPTrusted, &cfg.Trusted}, {c.cfg.SIPDenied, &cfg.Denied}} {
+		for _, text := range list.from {
+			p, _ := prefix(text) // check has read it
+			*list.to = append(*list.to, p)
+		}
 	}
 	if c.cfg.PublicIP != "" {
 		cfg.PublicIP = netip.MustParseAddr(c.cfg.PublicIP) // check has read it
@@ -411,6 +427,7 @@ func (c *centre) console() http.Handler {
 		Oversight: c.oversight,
 		Survey:    c.survey, Outbox: c.outbox, Handset: c.sim, SayText: func(keys []string) string { return c.prompts.Text(keys...) },
 		Recordings: filepath.Join(c.cfg.Data, recordingsDir),
+		Guard:      console.CallGuard{Defence: c.hotline.Defence, Defend: c.hotline.Defend, Bans: c.phones.Bans, LiftBan: c.phones.LiftBan},
 		Trace:      c.hotline.Trace, Capture: c.capture, Packets: c.cfg.packets(c.book.Vault),
 		APIToken: c.token, Metrics: c.metrics(), Webhooks: c.webhooks, Health: c.health,
 	}).Handler()

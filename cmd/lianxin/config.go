@@ -51,6 +51,15 @@ type Config struct {
 	Drain     time.Duration `name:"drain" help:"How long calls may go on after the program was told to stop." default:"10s" env:"LIANXIN_DRAIN"`
 	Sample    bool          `name:"sample" help:"Load the sample city when the database is empty." default:"true" negatable:"" env:"LIANXIN_SAMPLE"`
 
+	PerCaller  int           `name:"calls-per-number" help:"Calls at a time from one number; 0: no limit." default:"3" env:"LIANXIN_CALLS_PER_NUMBER"`
+	TrunkCalls int           `name:"trunk-calls" help:"Calls at a time that the carrier's trunks bring (their channels); 0: no limit of their own." env:"LIANXIN_TRUNK_CALLS"`
+	DefendAt   float64       `name:"defend-at" help:"New calls a second, over ten seconds, from which the hotline defends itself against a flood; 0: only by hand." default:"20" env:"LIANXIN_DEFEND_AT"`
+	Reserve    int           `name:"reserve-lines" help:"Lines kept, while defending, for callers who are known; 0: a fifth of --max-calls." env:"LIANXIN_RESERVE_LINES"`
+	Priority   []string      `name:"priority-number" help:"Numbers that a trunk may always bring, such as other emergency services." env:"LIANXIN_PRIORITY_NUMBERS"`
+	MaxCall    time.Duration `name:"max-call" help:"How long any call may last." default:"4h" env:"LIANXIN_MAX_CALL"`
+	SIPTrusted []string      `name:"sip-trusted" help:"Addresses (IP or CIDR) that the guard of SIP never limits or bans, such as the operators' offices." env:"LIANXIN_SIP_TRUSTED"`
+	SIPDenied  []string      `name:"sip-denied" help:"Addresses (IP or CIDR) that SIP never listens to." env:"LIANXIN_SIP_DENIED"`
+
 	RecordingDays   int `name:"recording-days" help:"Days that the sound of a call is kept; its record stays. 0: for ever." default:"730" env:"LIANXIN_RECORDING_DAYS"`
 	RecordingLinked int `name:"recording-days-linked" help:"Days that it is kept when the call belongs to a complaint or a report." default:"1825" env:"LIANXIN_RECORDING_DAYS_LINKED"`
 	TraceDays       int `name:"trace-days" help:"Days that the messages and media figures of a call are kept. 0: for ever." default:"90" env:"LIANXIN_TRACE_DAYS"`
@@ -160,6 +169,11 @@ func (c *Config) check() error {
 	}
 	if _, err := sms.ParseWindow(c.Window); err != nil {
 		return fmt.Errorf("--sms-window: %w", err)
+	}
+	for _, t := range append(slices.Clone(c.SIPTrusted), c.SIPDenied...) {
+		if _, err := prefix(t); err != nil {
+			return fmt.Errorf("--sip-trusted, --sip-denied: %q is no IP address or network", t)
+		}
 	}
 	for _, t := range c.Trunks {
 		if _, err := prefix(t); err != nil {
