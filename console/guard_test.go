@@ -52,8 +52,10 @@ func TestTheGuardIsShownAndSwitchedByWhoMay(t *testing.T) {
 	on := false
 	banned := []sip.Ban{{Source: netip.MustParseAddr("203.0.113.9"), Why: "scanner", Since: time.Now(), Until: time.Now().Add(time.Hour), Times: 2, Kept: 17}}
 	h.s.Guard = CallGuard{
-		Defence: func() ivr.Defence { return ivr.Defence{On: on, ByHand: on, Since: time.Now(), Rate: 3.5, Refused: map[string]uint64{"caller": 4}} },
-		Defend:  func(v bool) { on = v }, Bans: func() []sip.Ban { return banned },
+		Defence: func() ivr.Defence {
+			return ivr.Defence{On: on, ByHand: on, Since: time.Now(), Rate: 3.5, Refused: map[string]uint64{"caller": 4}}
+		},
+		Defend: func(v bool) { on = v }, Bans: func() []sip.Ban { return banned },
 		LiftBan: func(a netip.Addr) bool {
 			hit := len(banned) == 1 && banned[0].Source == a
 			if hit {
