@@ -103,8 +103,8 @@ func (s *Server) guardPage(w http.ResponseWriter, r *http.Request, u *user) {
 	s.render(w, r, http.StatusOK, "guard", "", "guard", v)
 }
 
-// refusedOr shows why a room of the telephone refused, or that something went wrong; true when there was nothing.
-func (s *Server) refusedOr(w http.ResponseWriter, r *http.Request, err error) bool {
+// orRefused shows why a room of the telephone refused, or that something went wrong; true when there was nothing.
+func (s *Server) orRefused(w http.ResponseWriter, r *http.Request, err error) bool {
 	var no *ivr.Refusal
 	switch {
 	case err == nil:
@@ -128,7 +128,7 @@ func (s *Server) proposeBlock(w http.ResponseWriter, r *http.Request, u *user) {
 		_, err := s.propose(tx, r.PathValue("id"), r.PostFormValue("reason"), days, ticket.Staff(u.Staff), u.Actor())
 		return err
 	})
-	if s.refusedOr(w, r, err) {
+	if s.orRefused(w, r, err) {
 		s.done(w, r, "/guard", translate(s.lang(r), "block-proposed"))
 	}
 }
@@ -147,7 +147,7 @@ func (s *Server) decideBlock(w http.ResponseWriter, r *http.Request, u *user) {
 		_, err := s.blocks().Decide(tx, r.PathValue("id"), r.PostFormValue("approve") == "yes", u.Actor())
 		return err
 	})
-	if s.refusedOr(w, r, err) {
+	if s.orRefused(w, r, err) {
 		http.Redirect(w, r, "/guard", http.StatusSeeOther)
 	}
 }
@@ -163,14 +163,14 @@ func (s *Server) liftBlock(w http.ResponseWriter, r *http.Request, u *user) {
 		}
 		return s.blocks().Lift(tx, b.ID, r.PostFormValue("reason"), u.Actor())
 	})
-	if s.refusedOr(w, r, err) {
+	if s.orRefused(w, r, err) {
 		http.Redirect(w, r, "/guard", http.StatusSeeOther)
 	}
 }
 
 func (s *Server) defend(w http.ResponseWriter, r *http.Request, u *user) {
 	if err := s.switchDefence(r.Context(), r.PostFormValue("on") == "yes", u.Actor()); err != nil {
-		s.refusedOr(w, r, err)
+		s.orRefused(w, r, err)
 		return
 	}
 	http.Redirect(w, r, "/guard", http.StatusSeeOther)
@@ -195,7 +195,7 @@ func (s *Server) switchDefence(ctx context.Context, on bool, actor string) error
 }
 
 func (s *Server) liftBan(w http.ResponseWriter, r *http.Request, u *user) {
-	if s.refusedOr(w, r, s.unban(r.Context(), r.PostFormValue("source"), u.Actor())) {
+	if s.orRefused(w, r, s.unban(r.Context(), r.PostFormValue("source"), u.Actor())) {
 		http.Redirect(w, r, "/guard", http.StatusSeeOther)
 	}
 }
