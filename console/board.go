@@ -21,6 +21,7 @@ type boardView struct {
 	Desk     desk.Snapshot
 	Figures  ivr.Figures
 	Me       *desk.OperatorView
+	Control  bool // calls can be acted on from here
 	Alerts   []ticket.Alert
 	Overdue  int
 	Open     int
@@ -71,6 +72,7 @@ func (s *Server) readBoard(r *http.Request, u *user) (v boardView, err error) {
 		return v, err
 	}
 	v.Calls = s.Live()
+	v.Control = s.Order != nil
 	for i, op := range v.Desk.Operators {
 		if u.Extension != "" && op.Extension == u.Extension {
 			v.Me = &v.Desk.Operators[i]

@@ -153,6 +153,10 @@ type callbackView struct {
 
 	MayTake, MayTry, MayFinish, MayReveal bool
 
+	MayDial   bool // from here, with the reader's phone
+	DialError string
+	Dials     []ivr.Record // calls that were made for it
+
 	Try, Finish           []field
 	TryError, FinishError string
 	TakeError             string
@@ -211,6 +215,10 @@ func (s *Server) readCallback(tx *storage.Tx, lang string, u *user, id string) (
 	}
 	v.MayTake = open && calls && c.Assignee != by.String()
 	v.MayTry = open && calls
+	v.MayDial = v.MayTry && v.Person != nil && s.CallOut != nil && u.Extension != ""
+	if v.Dials, _, err = s.Calls.List(tx, ivr.Filter{CallbackID: id, Direction: ivr.Outbound, Limit: 20}); err != nil {
+		return nil, err
+	}
 	v.MayFinish = v.MayTry && c.Kind != ticket.CallbackReview
 	v.MayReveal = v.Person != nil && v.Person.May
 	r, err := s.Office.RulesInForce(tx)

@@ -42,7 +42,9 @@ type Deps struct {
 
 	Softphones *web.Exchange // telephones in operators' browsers; nil when there are none
 
-	Outbox *sms.Outbox
+	Order   func(ctx context.Context, callID string, o ivr.Order) error // (*ivr.Hotline).Order; nil: calls cannot be acted on from here
+	CallOut func(ctx context.Context, o ivr.CallOut) (string, error)    // (*ivr.Hotline).CallOut; goes with Order
+	Outbox  *sms.Outbox
 
 	// SayText is what callers hear when prompts of these keys are played, for the way of a call.
 	SayText func(keys []string) string

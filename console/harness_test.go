@@ -56,6 +56,9 @@ type house struct {
 	mu     sync.Mutex
 	clock  time.Time
 	live   []ivr.LiveCall
+	orders []ivr.Order               // what was asked of calls
+	outs   []ivr.CallOut             // and whom to call
+	refuse *ivr.Refusal              // what both are answered with
 	jars   map[string]http.CookieJar // of those who have signed in
 	chrome context.Context           // the house's browser, once one was needed
 }
@@ -131,6 +134,7 @@ func newHouse(t testing.TB) *house {
 	})
 	h.s = New(Deps{DB: h.db, Log: slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelWarn})), Now: h.now, Hub: h.hub, Sample: true, Book: h.book, Office: h.office, Gateway: h.gateway,
 		Board: h.board, Calls: ivr.Calls{Vault: vault}, Live: h.liveCalls, Survey: h.survey, Outbox: h.outbox, Handset: h.sim,
+		Order: h.takeOrder, CallOut: h.takeCall,
 		SayText: func(keys []string) string { return strings.Join(keys, " ") }, Recordings: h.files,
 		Health: func(context.Context) []Part { return []Part{{Name: "storage", OK: true, Needed: true}} }})
 	h.http = httptest.NewServer(h.s.Handler())

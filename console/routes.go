@@ -12,6 +12,7 @@ func (s *Server) routes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /board/live", s.may(org.ViewBoard, s.boardLive))
 	mux.HandleFunc("POST /board/state", s.may(org.TakeCalls, s.setState))
 	s.callRoutes(mux)
+	s.controlRoutes(mux)
 	s.ticketRoutes(mux)
 	s.surveyRoutes(mux)
 	s.handsetRoutes(mux)

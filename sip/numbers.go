@@ -114,3 +114,20 @@ func (p pattern) matches(number string) bool {
 	}
 	return true
 }
+
+// CheckOutbound says what in an Outbound and its trunks would keep New from starting, without binding anything.
+func CheckOutbound(o Outbound, trunks []Trunk) error {
+	s := &Server{cfg: Config{Outbound: o, Trunks: trunks}.withDefaults()}
+	_, err := newLines(s)
+	return err
+}
+
+// Allows reports whether an Outbound lets a number be called.
+func Allows(o Outbound, number string) bool {
+	for _, a := range o.Allow {
+		if p, err := readPattern(a); err == nil && p.matches(number) {
+			return true
+		}
+	}
+	return false
+}

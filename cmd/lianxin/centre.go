@@ -287,6 +287,7 @@ func (c *centre) openLines(ctx context.Context) (err error) {
 	if c.cfg.Recognizer != "" {
 		hotline.Hear = speech.OpenAIRecognizer{OpenAI: speech.OpenAI{Base: c.cfg.Recognizer, Key: c.cfg.RecognizerToken}, Model: c.cfg.RecognizerModel}
 	}
+	hotline.Registered, hotline.Police = c.reachable, c.cfg.Telephony.Police
 	if c.hotline, err = ivr.New(hotline); err != nil {
 		return err
 	}
@@ -375,6 +376,9 @@ func (c *centre) sipConfig() sip.Config {
 	if len(trunk.Addrs) > 0 {
 		cfg.Trunks = []sip.Trunk{trunk}
 	}
+	cfg.Trunks = append(cfg.Trunks, c.cfg.Telephony.trunks()...)
+	cfg.Outbound = c.cfg.Telephony.outbound(c.cfg.Hotline)
+	cfg.Private = func(to string) bool { return c.hotline != nil && c.hotline.Private(to) }
 	return cfg
 }
 
@@ -425,6 +429,8 @@ func (c *centre) console() http.Handler {
 		DB: c.db, Log: c.log, Hub: c.hub, HTTPS: c.cfg.TLSCert != "", Sample: c.cfg.Sample,
 		Book: c.book, Office: c.office, Gateway: c.gateway, Proxies: c.cfg.proxies(), Board: c.board, Calls: ivr.Calls{Vault: c.book.Vault}, Live: c.hotline.Live, Softphones: c.softphones,
 		Oversight: c.oversight,
+		Order:     c.hotline.Order,
+		CallOut:   c.hotline.CallOut,
 		Survey:    c.survey, Outbox: c.outbox, Handset: c.sim, SayText: func(keys []string) string { return c.prompts.Text(keys...) },
 		Recordings: filepath.Join(c.cfg.Data, recordingsDir),
 		Guard:      console.CallGuard{Defence: c.hotline.Defence, Defend: c.hotline.Defend, Bans: c.phones.Bans, LiftBan: c.phones.LiftBan},

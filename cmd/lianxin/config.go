@@ -87,8 +87,9 @@ type Config struct {
 	LogFormat string `name:"log-format" help:"auto, text or json; auto is text on a terminal." enum:"auto,text,json" default:"auto" env:"LIANXIN_LOG_FORMAT"`
 
 	Secrets         `kong:"-"`
-	CarrierSettings carrierSettings `kong:"-" yaml:"carriers"`
-	Views           []viewSettings  `kong:"-" yaml:"record-views"`
+	Telephony       telephonySettings `kong:"-" yaml:"telephony"`
+	CarrierSettings carrierSettings   `kong:"-" yaml:"carriers"`
+	Views           []viewSettings    `kong:"-" yaml:"record-views"`
 }
 
 // Secrets come from the environment or from the configuration file, never from a flag. Each variable may also be given

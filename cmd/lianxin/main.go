@@ -100,6 +100,9 @@ func (m *Main) Run(ctx context.Context, args []string) (status int) {
 		cli.Config.Views, err = readViews(cli.File)
 	}
 	if err == nil {
+		cli.Config.Telephony, err = readTelephony(cli.File)
+	}
+	if err == nil {
 		err = cli.Config.check()
 	}
 	if err != nil {
