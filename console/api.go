@@ -326,7 +326,8 @@ func (s *Server) apiCalls(ctx context.Context, in *struct {
 	Disposition string `query:"disposition"`
 	TicketID    string `query:"ticket_id"`
 }) (*listOf[CallOut], error) {
-	if _, err := caller(ctx, org.ViewCalls); err != nil {
+	by, err := caller(ctx, org.ViewCalls)
+	if err != nil {
 		return nil, err
 	}
 	if in.Disposition != "" && !slices.Contains(ivr.Dispositions, ivr.Disposition(in.Disposition)) {
@@ -341,8 +342,8 @@ func (s *Server) apiCalls(ctx context.Context, in *struct {
 		f.From, f.To = day.Start(), day.End()
 	}
 	var out *listOf[CallOut]
-	err := s.DB.View(ctx, func(tx *storage.Tx) error {
-		calls, total, err := s.Calls.List(tx, f)
+	err = s.DB.View(ctx, func(tx *storage.Tx) error {
+		calls, total, err := s.callsFor(tx, f, ticket.Token(by))
 		out = list(calls, total, callOut)
 		return err
 	})
@@ -357,12 +358,13 @@ type one[T any] struct{ Body T }
 func (s *Server) apiCall(ctx context.Context, in *struct {
 	ID string `path:"id"`
 }) (*one[CallOut], error) {
-	if _, err := caller(ctx, org.ViewCalls); err != nil {
+	by, err := caller(ctx, org.ViewCalls)
+	if err != nil {
 		return nil, err
 	}
 	var out one[CallOut]
-	err := s.DB.View(ctx, func(tx *storage.Tx) error {
-		c, err := s.Calls.Get(tx, in.ID)
+	err = s.DB.View(ctx, func(tx *storage.Tx) error {
+		c, err := s.callFor(tx, in.ID, ticket.Token(by))
 		out.Body = callOut(c)
 		return err
 	})

@@ -188,7 +188,7 @@ func (s *Server) readCallback(tx *storage.Tx, lang string, u *user, id string) (
 		return nil, err
 	}
 	if c.CallID != "" {
-		call, err := s.Calls.Get(tx, c.CallID)
+		call, err := s.callFor(tx, c.CallID, by)
 		if err != nil && !errors.Is(err, storage.ErrNotFound) {
 			return nil, err
 		}

@@ -56,7 +56,7 @@ func (s *Server) callList(w http.ResponseWriter, r *http.Request, u *user) {
 	v.Prev, v.Next = v.Day.Add(-1), v.Day.Add(1)
 	v.Page = pageOf(q.Get("page"))
 	err := s.DB.View(r.Context(), func(tx *storage.Tx) (err error) {
-		v.Calls, v.Total, err = s.Calls.List(tx, ivr.Filter{From: v.Day.Start(), To: v.Day.End(), Disposition: v.Disposition, Limit: perPage, Offset: (v.Page - 1) * perPage})
+		v.Calls, v.Total, err = s.callsFor(tx, ivr.Filter{From: v.Day.Start(), To: v.Day.End(), Disposition: v.Disposition, Limit: perPage, Offset: (v.Page - 1) * perPage}, ticket.Staff(u.Staff))
 		if err != nil {
 			return err
 		}
@@ -117,7 +117,7 @@ type stepView struct {
 func (s *Server) callPage(w http.ResponseWriter, r *http.Request, u *user) {
 	v := callView{CanPlay: true}
 	err := s.DB.View(r.Context(), func(tx *storage.Tx) (err error) {
-		if v.Call, err = s.Calls.Get(tx, r.PathValue("id")); err != nil {
+		if v.Call, err = s.callFor(tx, r.PathValue("id"), ticket.Staff(u.Staff)); err != nil {
 			return err
 		}
 		if v.Call.StaffID != "" {

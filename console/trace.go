@@ -38,8 +38,8 @@ func (s *Server) traceRoutes(mux *http.ServeMux) {
 }
 
 // trace is what the legs of a call did, whether it is up or over; storage.ErrNotFound when nothing is known of it.
-func (s *Server) trace(tx *storage.Tx, id string) (ivr.Record, ivr.Trace, error) {
-	call, err := s.Calls.Get(tx, id)
+func (s *Server) trace(tx *storage.Tx, id string, by ticket.Actor) (ivr.Record, ivr.Trace, error) {
+	call, err := s.callFor(tx, id, by)
 	if err != nil {
 		return call, ivr.Trace{}, err
 	}
@@ -94,7 +94,7 @@ type rungView struct {
 func (s *Server) tracePage(w http.ResponseWriter, r *http.Request, u *user) {
 	v := traceView{MayCapture: u.Can(org.CaptureCalls)}
 	err := s.DB.View(r.Context(), func(tx *storage.Tx) (err error) {
-		v.Call, v.Trace, err = s.trace(tx, r.PathValue("id"))
+		v.Call, v.Trace, err = s.trace(tx, r.PathValue("id"), ticket.Staff(u.Staff))
 		return err
 	})
 	if errors.Is(err, storage.ErrNotFound) {
@@ -235,7 +235,7 @@ func (s *Server) givePackets(w http.ResponseWriter, r *http.Request, by ticket.A
 		_, err := s.hearable(tx, id, by)
 		if errors.Is(err, storage.ErrNotFound) {
 			voice = false
-			_, err = s.Calls.Get(tx, id)
+			_, err = s.callFor(tx, id, by)
 		}
 		return err
 	})
@@ -314,12 +314,13 @@ func TraceOf(call ivr.Record, t ivr.Trace) TraceOut {
 func (s *Server) apiTrace(ctx context.Context, in *struct {
 	ID string `path:"id"`
 }) (*one[TraceOut], error) {
-	if _, err := caller(ctx, org.TraceCalls); err != nil {
+	by, err := caller(ctx, org.TraceCalls)
+	if err != nil {
 		return nil, err
 	}
 	var out one[TraceOut]
-	err := s.DB.View(ctx, func(tx *storage.Tx) error {
-		call, t, err := s.trace(tx, in.ID)
+	err = s.DB.View(ctx, func(tx *storage.Tx) error {
+		call, t, err := s.trace(tx, in.ID, ticket.Token(by))
 		out.Body = TraceOf(call, t)
 		return err
 	})
@@ -369,7 +370,7 @@ func (s *Server) exportCalls(w http.ResponseWriter, r *http.Request, u *user) {
 		s.problem(w, r, http.StatusBadRequest, "bad-day")
 		return
 	}
-	if err := s.giveCSV(w, r, from, to, u.Actor()); err != nil {
+	if err := s.giveCSV(w, r, from, to, ticket.Staff(u.Staff)); err != nil {
 		s.fail(w, r, err)
 	}
 }
@@ -386,24 +387,28 @@ func (s *Server) apiCallsCSV(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "from and to are days, YYYY-MM-DD, both included", http.StatusUnprocessableEntity)
 		return
 	}
-	if err := s.giveCSV(w, r, from, to, t.Actor()); err != nil {
+	if err := s.giveCSV(w, r, from, to, ticket.Token(t)); err != nil {
 		s.Log.Error("api: export calls", "err", err)
 		http.Error(w, "something went wrong and has been logged", http.StatusInternalServerError)
 	}
 }
 
-func (s *Server) giveCSV(w http.ResponseWriter, r *http.Request, from, to workday.Day, actor string) error {
+func (s *Server) giveCSV(w http.ResponseWriter, r *http.Request, from, to workday.Day, by ticket.Actor) error {
 	var b bytes.Buffer
 	n := 0
 	err := s.DB.View(r.Context(), func(tx *storage.Tx) (err error) {
-		n, err = s.Calls.WriteCSV(tx, &b, ivr.Filter{From: from.Start(), To: to.End()})
+		conflict, err := s.Office.ConflictOf(tx, by)
+		if err != nil {
+			return err
+		}
+		n, err = s.Calls.WriteCSV(tx, &b, ivr.Filter{From: from.Start(), To: to.End(), Conflict: conflict})
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	err = s.DB.Update(r.Context(), func(tx *storage.Tx) error {
-		_, err := audit.Append(tx, audit.Entry{Stream: "calls", Type: "call.records_exported", Actor: actor, At: s.Now(), Payload: map[string]any{"from": from.String(), "to": to.String(), "calls": n}})
+		_, err := audit.Append(tx, audit.Entry{Stream: "calls", Type: "call.records_exported", Actor: by.String(), At: s.Now(), Payload: map[string]any{"from": from.String(), "to": to.String(), "calls": n}})
 		return err
 	})
 	if err != nil {

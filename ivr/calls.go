@@ -9,6 +9,7 @@ import (
 	"lianxin/contact"
 	"lianxin/ivr/flow"
 	"lianxin/storage"
+	"lianxin/ticket"
 )
 
 // Disposition says in one word what became of a call.
@@ -216,9 +217,10 @@ type Filter struct {
 	StaffID     string
 	Direction   Direction
 	CallbackID  string
-	Up          bool // only calls without an end
-	Rated       bool // only calls with a rating
-	Limit       int  // 100 when 0
+	Up          bool             // only calls without an end
+	Rated       bool             // only calls with a rating
+	Conflict    *ticket.Conflict // leaves out calls from which a complaint about the reader came
+	Limit       int              // 100 when 0
 	Offset      int
 }
 
@@ -264,6 +266,11 @@ func (f Filter) where(v *contact.Vault) (string, []any) {
 	}
 	if f.Rated {
 		cond = append(cond, "rating > 0")
+	}
+	if f.Conflict != nil {
+		var clear string
+		clear, args = f.Conflict.Clear("call.ticket_id", args)
+		cond = append(cond, clear)
 	}
 	if len(cond) == 0 {
 		return "", nil
