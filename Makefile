@@ -55,6 +55,11 @@ soak:
 	$(GO) build -o bin/bench ./sip/bench
 	bin/bench soak -for $(SOAK)
 
+## bench-tickets: what people wait for with a million tickets in the store, on both databases; some ten minutes
+bench-tickets:
+	$(GO) test ./ticket -run TestScale -count=1 -timeout 60m -v -args -scale.tickets 1000000 -scale.clocks 100000 -scale.events 100000
+	$(GO) test ./ticket -run '^$$' -bench Life -benchtime 200x
+
 ## tools: the Debian packages and npm tools that the tests talk to, installed when missing
 tools:
 	scripts/tools.sh

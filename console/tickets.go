@@ -35,6 +35,7 @@ func (s *Server) ticketRoutes(mux *http.ServeMux) {
 type ticketListView struct {
 	Rows        []ticketRow
 	Total       int
+	More        bool // there are more than Total
 	Page, Pages int
 	Query       url.Values // without the page
 	Narrowed    bool       // something was asked for
@@ -120,7 +121,7 @@ func (s *Server) readTicketList(tx *storage.Tx, r *http.Request, u *user) (v tic
 	now, lang := s.Now(), s.lang(r)
 	v = ticketListView{Colours: ticket.Colours, States: ticket.States, Query: q, Page: pageOf(q.Get("page")), MayOpen: u.Can(org.OpenTicket)}
 	f := ticket.Filter{Viewer: ticket.Staff(u.Staff), State: ticket.State(q.Get("state")), Channel: q.Get("channel"), Colour: ticket.Colour(q.Get("colour")),
-		Unit: q.Get("unit"), Open: q.Get("open") != "", Text: q.Get("q"), Order: ticket.ByDue, Limit: perPage, Offset: (v.Page - 1) * perPage}
+		Unit: q.Get("unit"), Open: q.Get("open") != "", Text: q.Get("q"), Order: ticket.ByDue, Limit: perPage, Offset: (v.Page - 1) * perPage, Most: ticket.MostListed}
 	if f.State != "" && !slices.Contains(ticket.States, f.State) || f.Colour != "" && f.Colour.Rank() == 0 {
 		return v, false, nil
 	}
@@ -169,7 +170,7 @@ func (s *Server) readTicketList(tx *storage.Tx, r *http.Request, u *user) (v tic
 	for _, c := range v.Channels {
 		names[c.Code] = c.Name
 	}
-	v.Total, v.Pages = total, max(1, (total+perPage-1)/perPage)
+	v.Total, v.More, v.Pages = total, total == ticket.MostListed, max(1, (total+perPage-1)/perPage)
 	for _, t := range tickets {
 		row := ticketRow{Ticket: t, Channel: names[t.Channel], Due: dueView{Text: "—"}}
 		if t.Host != "" {

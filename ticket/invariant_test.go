@@ -898,7 +898,7 @@ func TestI22CountsEqualTheirLists(t *testing.T) {
 		}
 		h.view(func(tx *storage.Tx) error {
 			c, err := h.Count(tx, h.dispatcher, now)
-			if c.Open != 4 || c.Overdue != 3 || c.OpenedToday != 1 || c.States[Closed] != 1 || c.CallbacksOverdue != 1 {
+			if c.Open != 4 || c.Overdue != 3 || c.OpenedToday != 1 || c.CallbacksOverdue != 1 {
 				h.t.Errorf("the dispatcher's board: %+v", c)
 			}
 			all, err2 := h.Count(tx, h.inspector, now)

@@ -24,6 +24,8 @@ type house struct {
 	now   time.Time
 	tries int // of together
 
+	rowsOnly bool // there are rows without events: whole has nothing to compare
+
 	operator, dispatcher, caller, supervisor, leader, inspector, admin Actor
 	handlerA, reviewerA, handlerB, reviewerB, legal                    Actor
 	citizen                                                            string // contact id
@@ -176,6 +178,9 @@ func (h *house) view(fn func(tx *storage.Tx) error) {
 // whole makes sure that rows and events agree.
 func (h *house) whole() {
 	h.t.Helper()
+	if h.rowsOnly {
+		return
+	}
 	drift, err := VerifyProjection(context.Background(), h.db)
 	if err != nil {
 		h.t.Fatal(err)

@@ -3,6 +3,7 @@ package ticket
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -112,7 +113,7 @@ func (o *Office) visible(tx *storage.Tx, q *query, viewer Actor) error {
 		sub := &query{args: q.args}
 		sub.in(`l.unit`, units)
 		q.args = sub.args
-		q.conds = append(q.conds, `EXISTS (SELECT 1 FROM ticket_leg l WHERE l.ticket_id = ticket.id AND `+sub.conds[0]+`)`)
+		q.conds = append(q.conds, `ticket.id IN (SELECT l.ticket_id FROM ticket_leg l WHERE `+sub.conds[0]+`)`)
 	default:
 		q.and(`opened_by = ?`, viewer.String())
 	}
@@ -167,9 +168,20 @@ type Filter struct {
 	Order      Order
 	Limit      int // 50 when zero, at most 1000
 	Offset     int
+	After      string // id of the last ticket of the page before: the page goes on behind it, however deep (ByNewest, ByOldest, and ByDue of open ones)
+	Most       int    // count to here at most: a total of Most says that there are as many or more; 0 counts all
 }
 
-// List returns a page of the tickets that match and how many match in all.
+// MostListed is how far lists on pages count.
+const MostListed = 10000
+
+// openOnly reports whether the filter selects open tickets alone: they all have a due (I1).
+func (f Filter) openOnly() bool {
+	closed := func(s State) bool { return !s.Open() }
+	return f.Open || f.State.Open() || len(f.States) > 0 && !slices.ContainsFunc(f.States, closed)
+}
+
+// List returns a page of the tickets that match and how many match in all, or Filter.Most when that is less.
 func (o *Office) List(tx *storage.Tx, f Filter) ([]Ticket, int, error) {
 	if !f.Viewer.valid() {
 		return nil, 0, errors.New("list tickets: no viewer")
@@ -179,13 +191,36 @@ func (o *Office) List(tx *storage.Tx, f Filter) ([]Ticket, int, error) {
 		return nil, 0, fmt.Errorf("list tickets: %w", err)
 	}
 	f.conditions(q)
-	total, err := storage.One(tx, storage.Value[int], `SELECT COUNT(*) FROM ticket`+q.where(), q.args...)
+	counted := `SELECT COUNT(*) FROM ticket` + q.where()
+	if f.Most > 0 {
+		counted = fmt.Sprintf(`SELECT COUNT(*) FROM (SELECT 1 FROM ticket%s LIMIT %d) AS part`, q.where(), f.Most)
+	}
+	total, err := storage.One(tx, storage.Value[int], counted, q.args...)
 	if err != nil {
 		return nil, 0, fmt.Errorf("list tickets: %w", err)
 	}
+	if f.Order == "" {
+		f.Order = ByNewest
+	}
+	if f.After != "" {
+		switch {
+		case f.Order == ByNewest:
+			q.and(`(opened_at, id) < (SELECT opened_at, id FROM ticket WHERE id = ?)`, f.After)
+		case f.Order == ByOldest:
+			q.and(`(opened_at, id) > (SELECT opened_at, id FROM ticket WHERE id = ?)`, f.After)
+		case f.Order == ByDue && f.openOnly():
+			q.and(`(due_at, id) > (SELECT due_at, id FROM ticket WHERE id = ?)`, f.After)
+		default:
+			return nil, 0, fmt.Errorf("list tickets: no page after a ticket in the order %q", f.Order)
+		}
+	}
+	due := `due_at, id`
+	if !f.openOnly() {
+		due = `CASE WHEN due_at IS NULL THEN 1 ELSE 0 END, due_at, id`
+	}
 	order := map[Order]string{
 		ByNewest: `opened_at DESC, id DESC`, ByOldest: `opened_at, id`, ByChanged: `changed_at DESC, id DESC`,
-		ByDue:    `CASE WHEN due_at IS NULL THEN 1 ELSE 0 END, due_at, id`,
+		ByDue:    due,
 		ByColour: `CASE colour WHEN '红' THEN 0 WHEN '橙' THEN 1 WHEN '黄' THEN 2 ELSE 3 END, CASE WHEN due_at IS NULL THEN 1 ELSE 0 END, due_at, id`,
 	}[f.Order]
 	if order == "" {
@@ -488,7 +523,7 @@ func (o *Office) Alerts(tx *storage.Tx, f AlertFilter) ([]Alert, int, error) {
 
 // Counts are the figures of the board. Each is the total of the List, Callbacks or Alerts with the same conditions (I22).
 type Counts struct {
-	States           map[State]int
+	States           map[State]int // open ones only
 	OpenColours      map[Colour]int
 	Open             int
 	Overdue          int // open with a clock past its due
@@ -508,13 +543,15 @@ func (o *Office) Count(tx *storage.Tx, viewer Actor, now time.Time) (Counts, err
 	if err := o.visible(tx, q, viewer); err != nil {
 		return c, fmt.Errorf("count tickets: %w", err)
 	}
+	open := &query{conds: append([]string(nil), q.conds...), args: append([]any(nil), q.args...)}
+	open.in(`state`, texts(OpenStates)) // the settled ones are many, and nobody waits for them
 	type row struct {
 		state  State
 		colour Colour
 		n      int
 	}
 	rows, err := storage.All(tx, func(r storage.Row) (x row, err error) { return x, r.Scan(&x.state, &x.colour, &x.n) },
-		`SELECT state, colour, COUNT(*) FROM ticket`+q.where()+` GROUP BY state, colour`, q.args...)
+		`SELECT state, colour, COUNT(*) FROM ticket`+open.where()+` GROUP BY state, colour`, open.args...)
 	if err != nil {
 		return c, fmt.Errorf("count tickets: %w", err)
 	}

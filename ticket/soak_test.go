@@ -131,7 +131,7 @@ func TestInvariantsHoldUnderConcurrentWriters(t *testing.T) {
 		visited := map[State]int{}
 		for _, id := range tickets {
 			(&world{house: h, t: t, visited: visited, citizen: owner[id]}).check("all", id)
-			if k := h.get(id); k.AccusedUnit != "" && (h.sees(k, h.handlerB) || h.sees(k, h.reviewerB)) { // I6
+			if k := h.get(id); k.AccusedUnit == unitB && (h.sees(k, h.handlerB) || h.sees(k, h.reviewerB)) { // I6
 				t.Errorf("the accused unit sees %s", k.Number)
 			}
 		}
