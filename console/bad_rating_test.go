@@ -115,17 +115,26 @@ func TestABadRatingIsCalledBackHandledReviewedAndRatedAgain(t *testing.T) {
 	h.do(func(tx *storage.Tx) error { // one level up
 		return did(o.Dispatch(tx, x.ID, ticket.Dispatching{Host: "210502", Note: "请调查站前派出所并整改"}, disp))
 	})
-	now := h.get(x.ID)
-	days := 0
-	cal := h.office.Calendar
-	for d := workday.DayOf(h.now()) + 1; d <= workday.DayOf(now.Due); d++ {
-		if cal.IsWorkday(d) {
-			days++
+	h.view(func(tx *storage.Tx) error {
+		clocks, err := o.Clocks(tx, x.ID)
+		for _, c := range clocks {
+			if c.Kind != ticket.ClockHandle {
+				continue
+			}
+			days := 0
+			for d := workday.DayOf(h.now()).Add(1); d <= workday.DayOf(c.Due); d = d.Add(1) {
+				if o.Calendar.IsWorkday(d) {
+					days++
+				}
+			}
+			if days != 5 {
+				t.Errorf("to be handled by %s, after %d working days, want 5", c.Due, days)
+			}
+			return err
 		}
-	}
-	if days != 5 {
-		t.Errorf("due %s, after %d working days, want 5", now.Due, days)
-	}
+		t.Error("no clock for the handling")
+		return err
+	})
 	above := h.actor("reviewer1")
 	h.do(func(tx *storage.Tx) error { return did(o.Sign(tx, h.legs(x.ID)[0].ID, above)) })
 	h.do(func(tx *storage.Tx) error {
@@ -136,7 +145,9 @@ func TestABadRatingIsCalledBackHandledReviewedAndRatedAgain(t *testing.T) {
 		return did(o.Submit(tx, leg, ticket.Result{Text: "已对出警民警批评教育，并向群众道歉。", Basis: "内务条令", Finding: ticket.Substantiated, Resolution: ticket.Solved}, above))
 	})
 	unseen("handled")
-	h.do(func(tx *storage.Tx) error { return did(o.Approve(tx, x.ID, ticket.Reply{Text: "已整改。", Via: "phone"}, disp)) })
+	h.do(func(tx *storage.Tx) error {
+		return did(o.Approve(tx, x.ID, ticket.Reply{Text: "已整改。", Via: "phone"}, disp))
+	})
 	h.do(func(tx *storage.Tx) error { return did(o.OpenRating(tx, x.ID, h.actor("caller1"))) })
 	h.do(func(tx *storage.Tx) error {
 		return did(o.Rate(tx, x.ID, ticket.RatingIn{Stars: 4, Via: "callback", Words: "这回满意了"}, h.actor("caller1")))
