@@ -415,10 +415,3 @@ func (x *Exchange) Health() (users, calls int) {
 	defer x.mu.Unlock()
 	return len(x.pages), len(x.calls)
 }
-
-// Call finds a call that is up by its id; nil when there is none.
-func (x *Exchange) Call(id string) *Call {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.calls[id]
-}
