@@ -51,6 +51,7 @@ type commands struct {
 	Call      callCmd      `cmd:"" help:"Calls: list, ladder, packets, records."`
 	Caller    callerCmd    `cmd:"" help:"Marks of callers' numbers that flow files ask for."`
 	Recording recordingCmd `cmd:"" help:"Recordings of calls: list, export, verify, keep, remove."`
+	Doctor    doctorCmd    `cmd:"" help:"Look for what would keep the centre from working, and say what to do; exit 1 on a problem; also while it runs."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
 
