@@ -122,13 +122,13 @@ func TestABadRatingIsCalledBackHandledReviewedAndRatedAgain(t *testing.T) {
 				continue
 			}
 			days := 0
-			for d := workday.DayOf(h.now()).Add(1); d <= workday.DayOf(c.Due); d = d.Add(1) {
+			for d := workday.DayOf(h.now()).Add(1); d <= workday.DayOf(c.DueAt); d = d.Add(1) {
 				if o.Calendar.IsWorkday(d) {
 					days++
 				}
 			}
 			if days != 5 {
-				t.Errorf("to be handled by %s, after %d working days, want 5", c.Due, days)
+				t.Errorf("to be handled by %s, after %d working days, want 5", c.DueAt, days)
 			}
 			return err
 		}
