@@ -59,7 +59,7 @@ func (s *Server) readOversight(tx *storage.Tx, u *user, lang string, t ticket.Ti
 			if err != nil {
 				return nil, err
 			}
-			v.Links = append(v.Links, linkView{Link: l, Other: o, Evidence: oversee.Evidence(l.Parts), Common: words[l.Common.ID], Later: later, Look: lookOf(l.State)})
+			v.Links = append(v.Links, linkView{Link: l, Other: o, Evidence: l.Evidence(words), Common: words[l.Common.ID], Later: later, Look: lookOf(l.State)})
 		}
 		slices.SortStableFunc(v.Links, func(a, b linkView) int { return int(1000*b.Parts.Score) - int(1000*a.Parts.Score) })
 	}

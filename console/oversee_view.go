@@ -154,7 +154,7 @@ func describe(m oversee.Matter, words map[string]string, n names) (title, note s
 	case *oversee.Period:
 		return m.Name, m.From.String() + " — " + m.To.String()
 	case *oversee.Link:
-		return oversee.Evidence(m.Parts), t(m.Common)
+		return m.Evidence(words), t(m.Common)
 	case *oversee.Escalation:
 		return fmt.Sprintf("%s · 相似度%.0f%%", m.Channel, 100*m.Score), t(m.Why)
 	}
@@ -450,7 +450,7 @@ func (v *matterView) fill() error {
 		}
 		v.section("duty-list", duty...)
 	case *oversee.Link:
-		v.section("evidence", overItem{Head: oversee.Evidence(m.Parts), Text: v.text(m.Common)})
+		v.section("evidence", overItem{Head: m.Evidence(v.words), Text: v.text(m.Common)})
 		v.section("why", overItem{Text: v.text(m.Why), Note: v.names.Who(m.By)})
 	case *oversee.Escalation:
 		v.fact("channel", m.Channel)

@@ -166,6 +166,9 @@ var ends = []string{"有限公司", "物流园", "工业园", "幼儿园", "派�
 // breaks end a name to the left: words that stand before names, and signs of the clause.
 const breaks = "的在是和及与等对了到有被从向由于把给为让使就都也还又很地得着过把这那个一二三四五六七八九十0123456789"
 
+// soft are breaks that a short name may begin with.
+const soft = "和一二三四五六七八九十"
+
 // vague names say nothing alone.
 var vague = map[string]bool{"本小区": true, "我小区": true, "小区": true, "老小区": true, "整个小区": true, "全小区": true, "所在小区": true, "本社区": true, "我村": true, "本村": true, "农村": true,
 	"全村": true, "开发公司": true, "物业公司": true, "有限公司": true, "建筑工地": true, "施工工地": true, "高速公路": true, "公路": true, "道路": true, "马路": true, "公园": true, "商业街": true,
@@ -182,6 +185,10 @@ func places(runes []rune) []string {
 			}
 			from := i
 			for from > 0 && i-from < 7 && nameRune(runes[from-1]) {
+				from--
+			}
+			// Names such as 和平里 and 三道街 begin with a sign that ends other names.
+			if i-from <= 2 && i > from && from > 0 && strings.ContainsRune(soft, runes[from-1]) {
 				from--
 			}
 			// What stands before a district or city sign is not the name of the place itself.

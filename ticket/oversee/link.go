@@ -17,6 +17,7 @@ type Link struct {
 	Sort   match.Kind  `json:"sort"`
 	Parts  match.Parts `json:"parts"` // without the common pieces: they are text, and kept as such
 	Common ticket.Text `json:"common,omitzero"`
+	Places ticket.Text `json:"places,omitzero"`
 	Auto   bool        `json:"auto,omitzero"`
 	By     string      `json:"by,omitzero"`
 	Why    ticket.Text `json:"why,omitzero"`
@@ -44,6 +45,15 @@ func Evidence(p match.Parts) string {
 	return s
 }
 
+// Evidence is why the two are taken for one matter, in words; words are the matter's texts.
+func (l *Link) Evidence(words map[string]string) string {
+	p := l.Parts
+	if s := words[l.Places.ID]; s != "" {
+		p.Places = strings.Split(s, "、")
+	}
+	return Evidence(p)
+}
+
 // propose keeps a pair that was found; one that is sure links the tickets at once.
 func (d *Desk) propose(tx *storage.Tx, p match.Pair) error {
 	auto := p.Auto && p.Kind == match.Repeat
@@ -51,6 +61,9 @@ func (d *Desk) propose(tx *storage.Tx, p match.Pair) error {
 		l.Tickets, l.Sort, l.Parts, l.Auto, l.State = []string{p.ID, p.Earlier}, p.Kind, p.Parts, auto, Suggested
 		var err error
 		if l.Common, err = f.write("common", strings.Join(p.Parts.Common, "；")); err != nil {
+			return nil, err
+		}
+		if l.Places, err = f.write("places", strings.Join(p.Parts.Places, "、")); err != nil {
 			return nil, err
 		}
 		l.Parts.Common, l.Parts.Places = nil, nil // words of people do not enter the log

@@ -111,6 +111,7 @@ type Engine struct {
 	errors   []visit
 	entities map[Entity][]string
 	last     map[string]time.Time // rule and subject → last firing
+	first    workday.Day          // day of the first request
 	swept    workday.Day
 	out      []Firing
 }
@@ -371,6 +372,10 @@ func (e *Engine) cluster(f Opened, class string, k float64, again bool) {
 // surge is W5.
 func (e *Engine) surge(f Opened, class string, k float64) {
 	today := workday.DayOf(f.At)
+	if e.first.IsZero() || today < e.first {
+		e.first = today
+	}
+	weeks := min(e.Rules.SurgeWeeks, int(today-e.first)/7) // that were seen at all
 	for _, district := range []string{"", f.District} {
 		key := class + "|" + district
 		if e.counts[key] == nil {
@@ -378,14 +383,14 @@ func (e *Engine) surge(f Opened, class string, k float64) {
 		}
 		e.counts[key][today]++
 		n, sum := e.counts[key][today], 0
-		for w := 1; w <= e.Rules.SurgeWeeks; w++ {
+		for w := 1; w <= weeks; w++ {
 			sum += e.counts[key][today.Add(-7*w)]
 		}
-		// Nothing seen in four weeks is not a mean of nought.
-		lambda := (float64(sum) + 0.5) / float64(e.Rules.SurgeWeeks)
-		if p := poissonTail(n, lambda); n >= scaled(e.Rules.SurgeLeast, k) && p < e.Rules.SurgeP {
+		// None in the weeks seen is not a mean of nought.
+		lambda := (float64(sum) + 0.5) / float64(max(weeks, 1))
+		if p := poissonTail(n, lambda); weeks > 0 && n >= scaled(e.Rules.SurgeLeast, k) && p < e.Rules.SurgeP {
 			e.fire(Firing{Rule: "W5", At: f.At, Subject: "surge/" + key + "/" + today.String(), Level: grade.Yellow, Ticket: f.ID, Class: class, Title: "数量突增：" + class + name(district),
-				Evidence: fmt.Sprintf("%s已有%d件，前%d周同日平均%.1f件，偶然出现的概率%.4f", today, n, e.Rules.SurgeWeeks, lambda, p)})
+				Evidence: fmt.Sprintf("%s已有%d件，前%d周同日平均%.1f件，偶然出现的概率%.4f", today, n, weeks, lambda, p)})
 		}
 		if f.District == "" {
 			break
@@ -490,7 +495,7 @@ func (e *Engine) rated(f Rated) {
 		n, of := bad(own, e.Rules.BadDays)
 		m, total := bad(all, 365)
 		mean := float64(m) / float64(max(total, 1))
-		if n >= e.Rules.BadCount || of >= e.Rules.BadLeast && wilsonLow(n, of) > mean {
+		if n >= e.Rules.BadCount || n > 1 && of >= e.Rules.BadLeast && wilsonLow(n, of) > mean {
 			e.fire(Firing{Rule: "W9", At: f.At, Subject: w.kind + "/" + w.id, Level: grade.Yellow, Title: "差评聚集，建议倒查",
 				Evidence: fmt.Sprintf("%d天内%d次评价中%d次差评，单位差评率%.1f%%", e.Rules.BadDays, of, n, 100*mean)})
 		}
