@@ -5,7 +5,7 @@ DATA   ?= ./data
 BIN    := bin/lianxin
 STATIC := $(GO) tool -modfile=tools.mod staticcheck
 
-.PHONY: run build test check tools unit race demo crash prompts clean invariants bench-tickets bench-calls soak
+.PHONY: run build test check tools unit race demo crash import-100k prompts clean invariants bench-tickets bench-calls soak
 
 ## run: build and start a working centre on the embedded default; ARGS passes flags on (make run ARGS="--http :8080")
 run: build
@@ -59,6 +59,10 @@ soak:
 bench-tickets:
 	$(GO) test ./ticket -run TestScale -count=1 -timeout 60m -v -args -scale.tickets 1000000 -scale.clocks 100000 -scale.events 100000
 	$(GO) test ./ticket -run '^$$' -bench Life -benchtime 200x
+
+## import-100k: a damaged file of 100,000 requests, on both databases; some minutes, so not part of make test
+import-100k:
+	$(GO) test ./ticket/channel -run TestALargeDamagedFile -count=1 -timeout 60m -v -args -import.lines 83000
 
 ## tools: the Debian packages and npm tools that the tests talk to, installed when missing
 tools:

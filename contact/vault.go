@@ -199,3 +199,22 @@ func split(sealed []byte) (id string, body []byte, ok bool) {
 	}
 	return string(sealed[2 : 2+n]), sealed[2+n:], true
 }
+
+// Reload reads the key file again, so that a program that runs seals with the key that another one has made. A file that
+// cannot be read, or is another vault's, is an error and changes nothing.
+func (v *Vault) Reload() error {
+	keys, err := readKeys(v.path)
+	if err != nil {
+		return fmt.Errorf("reload keys: %w", err)
+	}
+	v.mu.RLock()
+	same, current := keys.Lookup.ID == v.keys.Lookup.ID, keys.Current == v.keys.Current
+	v.mu.RUnlock()
+	if !same {
+		return errors.New("reload keys: the file is that of another vault")
+	}
+	if current {
+		return nil
+	}
+	return v.use(keys)
+}

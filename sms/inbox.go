@@ -318,10 +318,29 @@ func (b *Inbox) Verify(ctx context.Context) (checked int, err error) {
 			return err
 		}
 		seen := make(map[string]bool, len(events))
+		erased := map[string]bool{} // after their period, or for their sender: only their facts are left
+		for _, e := range events {
+			var p struct{ Erased []string }
+			if e.Type == "sms.erased" {
+				if err := json.Unmarshal(e.Payload, &p); err != nil {
+					return err
+				}
+			}
+			for _, id := range p.Erased {
+				erased[id] = true
+			}
+		}
 		for _, e := range events {
 			var p struct{ ID, Digest string }
+			if e.Type == "sms.erased" {
+				continue
+			}
 			if err := json.Unmarshal(e.Payload, &p); err != nil {
 				return err
+			}
+			if erased[p.ID] {
+				seen[p.ID] = true
+				continue
 			}
 			in, err := b.Get(tx, p.ID)
 			if errors.Is(err, storage.ErrNotFound) {

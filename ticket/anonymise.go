@@ -9,8 +9,8 @@ import (
 	"lianxin/storage"
 )
 
-// erased stands where a text was.
-const erased = "（已按保存期限匿名化）"
+// Erased stands where a text was that was taken out after its period.
+const Erased = "（已按保存期限匿名化）"
 
 // Anonymise takes the words and the originals out of a settled ticket for good and leaves every fact: state, times, legs,
 // clocks, ratings, so that all figures stay as they were. It is for the program alone: retention, or a person's demand.
@@ -51,7 +51,7 @@ func (o *Office) Anonymise(tx *storage.Tx, id, because string, by Actor) error {
 	}{
 		{`DELETE FROM ticket_raw WHERE ticket_id = $1`, []any{id}},
 		{`UPDATE ticket SET title = CASE WHEN title = '' THEN '' ELSE $2 END, body = CASE WHEN body = '' THEN '' ELSE $2 END,
-			place = CASE WHEN place = '' THEN '' ELSE $2 END WHERE id = $1`, []any{id, erased}},
+			place = CASE WHEN place = '' THEN '' ELSE $2 END WHERE id = $1`, []any{id, Erased}},
 	} {
 		if _, err := tx.Exec(q.text, q.args...); err != nil {
 			return fmt.Errorf("anonymise %s: %w", id, err)
@@ -62,11 +62,11 @@ func (o *Office) Anonymise(tx *storage.Tx, id, because string, by Actor) error {
 
 // eraseTexts takes the texts of a stream out and enters which, once.
 func (o *Office) eraseTexts(tx *storage.Tx, stream, event, because string, raws []string, by Actor) error {
-	texts, err := storage.All(tx, storage.Value[string], `SELECT id FROM ticket_text WHERE stream = $1 AND shown <> $2 ORDER BY id`, stream, erased)
+	texts, err := storage.All(tx, storage.Value[string], `SELECT id FROM ticket_text WHERE stream = $1 AND shown <> $2 ORDER BY id`, stream, Erased)
 	if err != nil || len(texts)+len(raws) == 0 {
 		return err
 	}
-	if _, err := tx.Exec(`UPDATE ticket_text SET shown = $2, sealed = NULL WHERE stream = $1`, stream, erased); err != nil {
+	if _, err := tx.Exec(`UPDATE ticket_text SET shown = $2, sealed = NULL WHERE stream = $1`, stream, Erased); err != nil {
 		return err
 	}
 	_, err = audit.Append(tx, audit.Entry{Stream: stream, Type: event, Actor: by.String(), At: o.now(), Rule: o.Rules.ID(),

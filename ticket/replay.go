@@ -260,7 +260,7 @@ func verify(tx *storage.Tx, d *dossier) ([]Drift, error) {
 		if s, ok := shown[ref.ID]; !ok {
 			drift("text %s is missing", ref.ID)
 		} else if p.erased[ref.ID] {
-			if s != erased {
+			if s != Erased {
 				drift("text %s was erased and is there again", ref.ID)
 			}
 		} else if sum(ref.ID, s) != ref.Sum {

@@ -23,6 +23,7 @@ import (
 	"lianxin/ivr/kb"
 	"lianxin/ivr/prompts"
 	"lianxin/org"
+	"lianxin/privacy"
 	"lianxin/schedule"
 	"lianxin/sip"
 	"lianxin/sip/media"
@@ -57,6 +58,7 @@ type centre struct {
 	office    *ticket.Office
 	oversight *oversee.Desk
 	gateway   *channel.Gateway
+	keeper    *privacy.Keeper
 	outbox    *sms.Outbox
 	inbox     *sms.Inbox
 	survey    *survey.Survey
@@ -110,6 +112,11 @@ func (c *centre) wireRooms(ctx context.Context) error {
 		return err
 	}
 	c.gateway = &channel.Gateway{DB: c.db, Office: c.office, Log: c.log, PublicURL: c.cfg.PublicURL}
+	periods, err := c.cfg.periods()
+	if err != nil {
+		return err
+	}
+	c.keeper = &privacy.Keeper{DB: c.db, Office: c.office, Periods: periods}
 	c.office.Changed = func(ticket.Ticket) { c.hub.Publish(console.EventTickets) }
 	c.office.Notify = func(n ticket.Notice) { c.hub.Publish(console.EventAlert) }
 
@@ -149,6 +156,9 @@ func (c *centre) wireRooms(ctx context.Context) error {
 	}
 
 	c.schedule = schedule.New(c.db, workday.Zone, c.log)
+	if err := c.schedule.Add(c.keeper.Job()); err != nil {
+		return err
+	}
 	// Silence looks like contentment: replies, receipts and the carriers' ways are watched against their own past.
 	return errors.Join(c.addViews(c.schedule), c.schedule.Add(c.survey.Job(c.cfg.SurveyAt)), c.schedule.Add(c.survey.WatchJob("*/10 * * * *")))
 }
@@ -188,8 +198,16 @@ func (c *centre) textReply(tx *storage.Tx, t ticket.Ticket, reply string) error 
 	if err != nil {
 		return err
 	}
+	link := ""
+	if c.cfg.PublicURL != "" && (t.State == ticket.Replied || t.State == ticket.Answered || t.State == ticket.AwaitRating) {
+		token, err := c.gateway.RatingLink(tx, t.ID)
+		if err != nil {
+			return err
+		}
+		link = " 请评价：" + strings.TrimSuffix(c.cfg.PublicURL, "/") + "/p/rate/" + token
+	}
 	_, _, err = c.outbox.Queue(tx, sms.Message{Key: fmt.Sprintf("reply:%s:%d:%s", t.ID, t.Round, t.State), Campaign: "reply", Phone: phone, Priority: sms.Answer,
-		Body: "您反映的诉求（" + t.Number + "）答复如下：" + reply, NotAfter: time.Now().Add(72 * time.Hour)})
+		Body: "您反映的诉求（" + t.Number + "）答复如下：" + reply + link, NotAfter: time.Now().Add(72 * time.Hour)})
 	if err == nil {
 		tx.After(c.outbox.Wake)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"lianxin/privacy"
 	"lianxin/sms"
 )
 
@@ -82,6 +83,8 @@ type Config struct {
 
 	Recognizer      string `name:"recognizer" help:"Base URL (with /v1) of an OpenAI-compatible speech recogniser; empty: callers use keys." env:"LIANXIN_RECOGNIZER"`
 	RecognizerModel string `name:"recognizer-model" help:"Model the recogniser is asked for." default:"paraformer-zh" env:"LIANXIN_RECOGNIZER_MODEL"`
+
+	Retention map[string]string `name:"retention" help:"How long personal data is kept, KIND=PERIOD (10y, 6m, 30d), may be given again; kinds: tickets (10y), texts (1y), records (1y), calls (2y), imports (30d), outward (1y)." env:"LIANXIN_RETENTION"`
 
 	LogLevel  string `name:"log-level" help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"LIANXIN_LOG_LEVEL"`
 	LogFormat string `name:"log-format" help:"auto, text or json; auto is text on a terminal." enum:"auto,text,json" default:"auto" env:"LIANXIN_LOG_FORMAT"`
@@ -181,6 +184,9 @@ func (c *Config) check() error {
 			return fmt.Errorf("--trunk %q is no IP address or network", t)
 		}
 	}
+	if _, err := c.periods(); err != nil {
+		return err
+	}
 	for _, p := range c.Proxies {
 		if _, err := prefix(p); err != nil {
 			return fmt.Errorf("--proxy %q is no IP address or network", p)
@@ -194,6 +200,19 @@ func (c *Config) check() error {
 		}
 	}
 	return nil
+}
+
+// periods are the periods of retention that are set.
+func (c *Config) periods() (map[privacy.Kind]privacy.Period, error) {
+	out := map[privacy.Kind]privacy.Period{}
+	for kind, text := range c.Retention {
+		p, err := privacy.ParsePeriod(text)
+		if err != nil {
+			return nil, fmt.Errorf("--retention %s: %w", kind, err)
+		}
+		out[privacy.Kind(kind)] = p
+	}
+	return out, privacy.Check(out)
 }
 
 // proxies are the networks of our own proxies; check has read them.

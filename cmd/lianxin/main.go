@@ -52,6 +52,9 @@ type commands struct {
 	Caller    callerCmd    `cmd:"" help:"Marks of callers' numbers that flow files ask for."`
 	Recording recordingCmd `cmd:"" help:"Recordings of calls: list, export, verify, keep, remove."`
 	Doctor    doctorCmd    `cmd:"" help:"Look for what would keep the centre from working, and say what to do; exit 1 on a problem; also while it runs."`
+	Keys      keysCmd      `cmd:"" help:"Keys that personal data is sealed with."`
+	Retention retentionCmd `cmd:"" help:"Personal data whose time is over."`
+	Person    personCmd    `cmd:"" help:"What is kept about one person: give it to them, or take it out."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
 

@@ -102,6 +102,7 @@ func (c *centre) run(ctx context.Context, web net.Listener, ready func(*centre, 
 	group.Go(func() error {
 		return (&channel.Runner{Gateway: c.gateway, Changed: func() { c.hub.Publish(console.EventTickets) }}).Run(work)
 	})
+	group.Go(func() error { c.watchKeys(work); return nil })
 	group.Go(func() error { return c.schedule.Run(work) })
 	group.Go(func() error { return c.sweep(work) })
 	group.Go(func() error { return c.watchFlows(lines) })
@@ -274,4 +275,20 @@ func hostPort(addr string) string {
 		host = "127.0.0.1"
 	}
 	return net.JoinHostPort(host, port)
+}
+
+// watchKeys takes up a sealing key that lianxin keys rotate has made.
+func (c *centre) watchKeys(ctx context.Context) {
+	tick := time.NewTicker(reloadKeys)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := c.book.Vault.Reload(); err != nil {
+				c.log.Error("contact: keys", "err", err)
+			}
+		}
+	}
 }

@@ -39,6 +39,7 @@ var rooms = []string{
 	"ivr/say",
 	"ivr/prompts/make",
 	"ivr",
+	"privacy", // reads and erases across the tables of the rooms above
 	"console",
 	"city",
 	"cmd/lianxin",
