@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"lianxin/desk"
@@ -27,6 +28,8 @@ type boardView struct {
 	Open     int
 	Callback int
 	Level    string // 15秒接通率
+	Queues   []queueRow
+	Titles   map[string]string // of the queues, where there are several
 	Colours  map[ticket.Colour]int
 }
 
@@ -83,6 +86,15 @@ func (s *Server) readBoard(r *http.Request, u *user) (v boardView, err error) {
 			return err
 		}
 		v.Level = rate(v.Figures.Level())
+		if v.Queues, err = s.queueRows(ctx, tx, v.Day); err != nil {
+			return err
+		}
+		if len(v.Queues) > 1 {
+			v.Titles = map[string]string{}
+			for _, q := range v.Queues {
+				v.Titles[q.Name] = q.Title
+			}
+		}
 		if u.Can(org.ViewAlerts) {
 			if v.Alerts, err = s.openAlerts(tx); err != nil {
 				return err
@@ -109,7 +121,11 @@ func (s *Server) setState(w http.ResponseWriter, r *http.Request, u *user) {
 		s.done(w, r, "/board", translate(s.lang(r), "no-extension"))
 		return
 	}
-	err := s.Board.Set(r.Context(), u.Extension, desk.State(r.PostFormValue("state")), r.PostFormValue("reason"))
+	state, reason := desk.State(r.PostFormValue("state")), strings.TrimSpace(r.PostFormValue("reason"))
+	if state == desk.Ready || len([]rune(reason)) > 30 {
+		reason = "" // whoever is ready needs none
+	}
+	err := s.Board.Set(r.Context(), u.Extension, state, reason)
 	switch {
 	case errors.Is(err, desk.ErrNoPhone):
 		s.done(w, r, "/board", translate(s.lang(r), "no-phone", u.Extension))

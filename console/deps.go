@@ -46,6 +46,9 @@ type Deps struct {
 	CallOut func(ctx context.Context, o ivr.CallOut) (string, error)    // (*ivr.Hotline).CallOut; goes with Order
 	Outbox  *sms.Outbox
 
+	Flows  FlowFiles // of the hotline; nil: there is no page of them
+	Reseat func()    // is told when a seat or a shift has changed; may be nil
+
 	// SayText is what callers hear when prompts of these keys are played, for the way of a call.
 	SayText func(keys []string) string
 

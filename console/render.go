@@ -114,6 +114,7 @@ var functions = template.FuncMap{
 	"percent": func(n, of int) string { return fmt.Sprintf("%.1f", 100*float64(n)/float64(of)) },
 	"count":   func(m map[survey.Figure]int, name string) int { return m[survey.Figure(name)] },
 	"dict":    dict,
+	"reasons": func(text string) []string { return strings.Split(text, ",") },
 	"asset":   asset,
 }
 

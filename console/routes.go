@@ -13,6 +13,8 @@ func (s *Server) routes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /board/state", s.may(org.TakeCalls, s.setState))
 	s.callRoutes(mux)
 	s.controlRoutes(mux)
+	s.dutyRoutes(mux)
+	s.flowRoutes(mux)
 	s.ticketRoutes(mux)
 	s.surveyRoutes(mux)
 	s.handsetRoutes(mux)
@@ -64,6 +66,7 @@ var menu = []menuGroup{
 	{"menu.hotline", []menuItem{
 		{"/calls", "calls", "phone", org.ViewCalls},
 		{"/guard", "guard", "alert", org.BlockCallers},
+		{"/duty", "duty", "people", org.ViewBoard},
 	}},
 	{"menu.survey", []menuItem{
 		{"/survey", "survey", "survey", org.ViewSurvey},
@@ -77,13 +80,14 @@ var menu = []menuGroup{
 	{"menu.system", []menuItem{
 		{"/rules", "rules-menu", "log", org.ViewRules},
 		{"/oversee/rules/settings", "o-menu-settings", "log", org.ManageRules},
+		{"/flows", "flows", "log", org.ViewHealth},
 		{"/log", "log", "log", org.ViewAudit},
 	}},
 }
 
 // offers is true when the person may open the page of this item and the program has it.
 func (s *Server) offers(u *user, m menuItem) bool {
-	return u.Can(m.needs) && offersKind(u, m.path) && (m.path != "/handset" || s.Handset != nil)
+	return u.Can(m.needs) && offersKind(u, m.path) && (m.path != "/handset" || s.Handset != nil) && (m.path != "/flows" || s.Flows != nil)
 }
 
 func (s *Server) nav(u *user, r *http.Request) []navGroup {

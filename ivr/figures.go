@@ -77,13 +77,17 @@ func (f Figures) AverageTalk() time.Duration {
 // Figures counts the calls that started in [from, to). Every count equals the length of the list that Filter gives for
 // it (invariant I22).
 func (c Calls) Figures(tx *storage.Tx, from, to time.Time) (Figures, error) {
-	var f Figures
-	var wait, longest, talk int64
-	_, err := storage.One(tx, func(r storage.Row) (struct{}, error) {
-		return struct{}{}, r.Scan(&f.Calls, &f.Up, &f.Bot, &f.Menu, &f.Cancelled, &f.TurnedAway, &f.Broken,
-			&f.Offered, &f.Answered, &f.InLevel, &f.Abandoned, &f.Short, &f.Messages, &f.Promised, &f.Waiting,
-			&wait, &longest, &talk, &f.Rated, &f.RatedBad)
-	}, `SELECT COUNT(*),
+	f, err := storage.One(tx, func(r storage.Row) (Figures, error) { return scanFigures(r) },
+		`SELECT `+figureColumns+` FROM call WHERE started >= $1 AND started < $2 AND direction = 'in'`,
+		storage.At(from), storage.At(to), LevelWait.Milliseconds(), ShortWait.Milliseconds())
+	if err != nil {
+		return f, fmt.Errorf("figures of calls: %w", err)
+	}
+	return f, nil
+}
+
+// figureColumns are the sums that scanFigures reads; $3 is LevelWait and $4 ShortWait, in milliseconds.
+const figureColumns = `COUNT(*),
 		COALESCE(SUM(CASE WHEN ended IS NULL THEN 1 ELSE 0 END), 0),
 		COALESCE(SUM(CASE WHEN disposition = 'bot' THEN 1 ELSE 0 END), 0),
 		COALESCE(SUM(CASE WHEN disposition = 'menu' THEN 1 ELSE 0 END), 0),
@@ -102,12 +106,14 @@ func (c Calls) Figures(tx *storage.Tx, from, to time.Time) (Figures, error) {
 		COALESCE(MAX(CASE WHEN connected IS NOT NULL THEN connected - queued ELSE 0 END), 0),
 		COALESCE(SUM(talk_ms), 0),
 		COALESCE(SUM(CASE WHEN rating > 0 THEN 1 ELSE 0 END), 0),
-		COALESCE(SUM(CASE WHEN rating >= 4 THEN 1 ELSE 0 END), 0)
-		FROM call WHERE started >= $1 AND started < $2 AND direction = 'in'`,
-		storage.At(from), storage.At(to), LevelWait.Milliseconds(), ShortWait.Milliseconds())
-	if err != nil {
-		return f, fmt.Errorf("figures of calls: %w", err)
-	}
+		COALESCE(SUM(CASE WHEN rating >= 4 THEN 1 ELSE 0 END), 0)`
+
+// scanFigures reads figureColumns, after columns that stand before them.
+func scanFigures(r storage.Row, before ...any) (f Figures, err error) {
+	var wait, longest, talk int64
+	err = r.Scan(append(before, &f.Calls, &f.Up, &f.Bot, &f.Menu, &f.Cancelled, &f.TurnedAway, &f.Broken,
+		&f.Offered, &f.Answered, &f.InLevel, &f.Abandoned, &f.Short, &f.Messages, &f.Promised, &f.Waiting,
+		&wait, &longest, &talk, &f.Rated, &f.RatedBad)...)
 	f.WaitAnswered, f.WaitLonger, f.Talk = time.Duration(wait)*time.Millisecond, time.Duration(longest)*time.Millisecond, time.Duration(talk)*time.Millisecond
-	return f, nil
+	return f, err
 }

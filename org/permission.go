@@ -89,6 +89,7 @@ const (
 	ViewStaff    Action = "org.view"                    //
 	ManageStaff  Action = "org.manage"                  // units, staff, extensions
 	ManageTokens Action = "token.manage"                //
+	ManageRoster Action = "roster.manage"               // shifts, and what seats serve
 	ManageRules  Action = "rules.manage"                // limits, calendar, channels, flows
 	ViewRules    Action = "rules.view"                  // limits and calendar as they stand
 	ViewAudit    Action = "audit.view"                  //
@@ -195,6 +196,7 @@ var table = []struct {
 	{ViewStaff, "查看机构人员", join(centre, is(Reviewer, WindowManager, Inspector, Admin, Auditor))},
 	{ManageStaff, "管理机构人员", is(Admin)},
 	{ManageTokens, "管理接口令牌", is(Admin)},
+	{ManageRoster, "管理排班和坐席", is(Supervisor, Admin)},
 	{ManageRules, "管理规则", is(Admin)},
 	{ViewRules, "查看规则", join(centre, is(Reviewer, Inspector, Admin, Auditor))},
 	{ViewAudit, "查看审计日志", is(Auditor)},

@@ -76,6 +76,8 @@ type centre struct {
 	prompts    *prompts.Set
 	hotline    *ivr.Hotline
 	flows      *ivr.FlowFiles
+	seated     map[string]desk.Operator // as the board was told
+	reseat     chan struct{}            // delivers when seats or shifts have changed
 
 	sample city.Loaded
 	token  string
@@ -91,7 +93,7 @@ func openRooms(ctx context.Context, cfg *Config, log *slog.Logger) (*centre, err
 	if err != nil {
 		return nil, err
 	}
-	c := &centre{cfg: cfg, log: log, db: db, hub: &console.Hub{}, webhooks: map[string]http.Handler{}}
+	c := &centre{cfg: cfg, log: log, db: db, hub: &console.Hub{}, webhooks: map[string]http.Handler{}, seated: map[string]desk.Operator{}, reseat: make(chan struct{}, 1)}
 	if err := c.wireRooms(ctx); err != nil {
 		db.Close()
 		return nil, err
@@ -417,35 +419,11 @@ func (c *centre) registered(user string, _ bool) {
 	}
 }
 
-// seatOperators puts everybody who has an extension on the board.
-func (c *centre) seatOperators(ctx context.Context) error {
-	var seats []desk.Operator
-	err := c.db.View(ctx, func(tx *storage.Tx) error {
-		staff, err := org.AllStaff(tx)
-		for _, s := range staff {
-			if s.Extension != "" && s.Can(org.TakeCalls) {
-				seats = append(seats, desk.Operator{Extension: s.Extension, StaffID: s.ID, Name: s.Name, AutoReady: c.cfg.AutoReady})
-			}
-		}
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("seat the operators: %w", err)
-	}
-	for i, seat := range seats {
-		seat.Rank = i
-		if err := c.board.Put(ctx, seat); err != nil {
-			return fmt.Errorf("seat the operators: %w", err)
-		}
-	}
-	return nil
-}
-
 // console is the handler of everything HTTP.
 func (c *centre) console() http.Handler {
 	return console.New(console.Deps{
 		DB: c.db, Log: c.log, Hub: c.hub, HTTPS: c.cfg.TLSCert != "", Sample: c.cfg.Sample,
-		Book: c.book, Office: c.office, Gateway: c.gateway, Proxies: c.cfg.proxies(), Board: c.board, Calls: ivr.Calls{Vault: c.book.Vault}, Live: c.hotline.Live, Softphones: c.softphones,
+		Book: c.book, Office: c.office, Gateway: c.gateway, Proxies: c.cfg.proxies(), Board: c.board, Calls: ivr.Calls{Vault: c.book.Vault}, Live: c.hotline.Live, Flows: c.flows, Reseat: c.seatsChanged, Softphones: c.softphones,
 		Oversight: c.oversight,
 		Order:     c.hotline.Order,
 		CallOut:   c.hotline.CallOut,

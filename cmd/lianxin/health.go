@@ -114,7 +114,7 @@ func freeBytes(dir string) (uint64, error) {
 // metrics is what GET /metrics shows: the process, and each room's own figures, read when asked for.
 func (c *centre) metrics() prometheus.Gatherer {
 	r := prometheus.NewRegistry()
-	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), figures{c})
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), figures{c}, queueFigures{c})
 	return r
 }
 

@@ -124,3 +124,6 @@ func (f *Flow) Files() map[string]string {
 	}
 	return files
 }
+
+// SubNames are the names of the flows that this one calls, in order.
+func (f *Flow) SubNames() []string { return sortedKeys(f.Subs) }
