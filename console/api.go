@@ -50,6 +50,7 @@ func (s *Server) api(mux *http.ServeMux) {
 	s.callAPI(api)
 	s.guardAPI(api)
 	s.queueAPI(api)
+	s.controlAPI(api)
 	huma.Get(api, "/api/v1/surveys", s.apiSurveys, named("list-survey-runs", "Survey runs, newest first"))
 	huma.Get(api, "/api/v1/surveys/{day}", s.apiSurvey, named("get-survey-run", "Figures of the survey of one day"))
 	huma.Get(api, "/api/v1/messages", s.apiMessages, named("list-messages", "Texts, newest first"))

@@ -9,6 +9,7 @@ import (
 
 	"lianxin/desk"
 	"lianxin/ivr"
+	"lianxin/org"
 )
 
 // takeOrder is the hotline's part of an order in these tests; ivr's own tests have a real one.
@@ -173,5 +174,39 @@ func TestTheLivePageFitsAPhoneAndADesk(t *testing.T) {
 				t.Errorf("%s sticks out at %d px: %q", c.name, size.width, out)
 			}
 		}
+	}
+}
+
+func TestProgramsOrderInTheNameOfAPerson(t *testing.T) {
+	s := newHouse(t).fill()
+	s.withCalls("operator1")
+	supervisor, analyst := s.token(org.Supervisor), s.token(org.Analyst)
+	if status, body := s.program("GET", "/api/v1/live-calls", supervisor, ""); status != http.StatusOK || !strings.Contains(body, `"lead":true`) || strings.Contains(body, "13800000001") {
+		t.Errorf("%d %s", status, body)
+	}
+	for _, c := range []struct {
+		token, path, body string
+		want              int
+	}{
+		{supervisor, "/api/v1/live-calls/talk/orders", `{"do":"hold","extension":"8001"}`, 202},
+		{supervisor, "/api/v1/live-calls/talk/orders", `{"do":"listen","extension":"8031"}`, 202},
+		{supervisor, "/api/v1/live-calls/talk/orders", `{"do":"listen","extension":"8001"}`, 403}, // an operator, whoever asks
+		{analyst, "/api/v1/live-calls/talk/orders", `{"do":"hold","extension":"8001"}`, 403},
+		{supervisor, "/api/v1/live-calls/talk/orders", `{"do":"hold","extension":"7777"}`, 422},
+		{supervisor, "/api/v1/live-calls/talk/orders", `{"do":"dance","extension":"8001"}`, 422},
+		{supervisor, "/api/v1/callbacks/" + s.abandoned.ID + "/calls", `{"extension":"8001"}`, 202},
+		{supervisor, "/api/v1/callbacks/" + s.abandoned.ID + "/calls", `{"extension":"8031"}`, 403}, // makes no call-backs
+		{supervisor, "/api/v1/callbacks/nothing/calls", `{"extension":"8001"}`, 404},
+	} {
+		if status, body := s.program("POST", c.path, c.token, c.body); status != c.want {
+			t.Errorf("%s %s: %d %s, want %d", c.path, c.body, status, body, c.want)
+		}
+	}
+	if orders, outs := s.takesOrders(); len(orders) != 2 || len(outs) != 1 || outs[0].CallbackID != s.abandoned.ID {
+		t.Errorf("%+v %+v", orders, outs)
+	}
+	s.refuses(&ivr.Refusal{Code: "state", Message: "坐席已离开该通话"})
+	if status, body := s.program("POST", "/api/v1/live-calls/talk/orders", supervisor, `{"do":"hold","extension":"8001"}`); status != http.StatusConflict || !strings.Contains(body, "坐席已离开该通话") {
+		t.Errorf("%d %s", status, body)
 	}
 }

@@ -110,7 +110,7 @@ func (r route) fill(id, action string) string {
 }
 
 // token makes a token of the API for a role.
-func (h *house) token(role org.Role, unit string) (secret string) {
+func (h *house) tokenIn(role org.Role, unit string) (secret string) {
 	h.t.Helper()
 	h.update(func(tx *storage.Tx) (err error) {
 		secret, _, err = org.Register{}.NewToken(tx, org.Token{Name: "test " + string(role), Role: role, Unit: unit}, "system")
@@ -220,7 +220,7 @@ func TestEveryRoleMeetsItsPermissionsInTheAPI(t *testing.T) {
 	_, api := routesOf(t)
 	body := `{"title":"路灯","text":"路灯坏了","channel":"web","phone":"19900009999","number":"19900009999","body":"5"}`
 	for _, role := range org.Roles() {
-		secret := s.token(role, "benxi-minyi")
+		secret := s.tokenIn(role, "benxi-minyi")
 		for _, r := range api {
 			p := s.ask(secret, r.method, r.fill("01ZZZZZZZZZZZZZZZZZZZZZZZZ", ""), body)
 			if r.action == "" {
@@ -358,7 +358,7 @@ func TestTheAccusedFindNothingOnAnyWay(t *testing.T) {
 		}
 	}
 	for _, role := range org.Roles() {
-		secret := s.token(role, "210502-zhanqian")
+		secret := s.tokenIn(role, "210502-zhanqian")
 		for _, r := range api {
 			for i, id := range ids {
 				if !strings.Contains(r.path, "{id}") && i > 0 {
