@@ -42,6 +42,7 @@ type softphoneCall struct {
 	web.View
 	Call   string `json:"call,omitempty"`   // path of the caller's call
 	Ticket string `json:"ticket,omitempty"` // path of the ticket
+	Live   string `json:"live,omitempty"`   // path of what can be done with it: transfer, conference, 110
 	Urgent bool   `json:"urgent"`
 	Now    int64  `json:"now"` // server's clock, ms, as the page's may be wrong
 }
@@ -56,6 +57,9 @@ func (s *Server) softphoneState(u *user) softphoneState {
 		}
 		for _, l := range live {
 			if l.ID == v.Caller {
+				if s.Order != nil && !v.Answered.IsZero() {
+					c.Live = "/live/" + v.Caller
+				}
 				c.Urgent = l.Urgent
 				if l.TicketID != "" {
 					c.Ticket = "/tickets/" + l.TicketID

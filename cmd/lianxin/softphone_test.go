@@ -221,6 +221,7 @@ func TestOperatorTakesACallInTheBrowser(t *testing.T) {
 		t.Fatalf("on hold: %v", err)
 	}
 	page.shot("softphone-held")
+	eventually(t, "the board knows of the hold", func() bool { l := u.c.hotline.Live(); return len(l) == 1 && l[0].Held })
 	page.click(".incall [data-do=hold]")
 	page.until("taken back", `document.querySelector('.incall[data-state=talking]')`)
 	if err := call.HearsTone(ctx, micTone); err != nil {

@@ -209,7 +209,7 @@ function paint(c, v) {
   if (v) {
     at('display').textContent = v.display || text('unknown');
     at('urgent').hidden = !v.urgent;
-    for (const [name, path] of [['call-link', v.call], ['ticket-link', v.ticket]]) {
+    for (const [name, path] of [['live-link', v.live], ['call-link', v.call], ['ticket-link', v.ticket]]) {
       at(name).hidden = !path;
       if (path) {
         at(name).href = path;

@@ -50,6 +50,8 @@ type Call struct {
 	up    chan struct{} // closed when the media are connected for the first time
 	peer  atomic.Pointer[peer]
 
+	holds sync.Mutex // orders what onHold is told; taken before mu
+
 	mu      sync.Mutex
 	state   State
 	held    bool // by the user
@@ -57,12 +59,14 @@ type Call struct {
 	info    sip.Info
 	ended   sip.End
 	away    *time.Timer // runs while the page is gone
+	onHold  func(bool)
 	trace   []sip.TraceLine
 }
 
 var (
-	_ sip.Call   = (*Call)(nil)
-	_ sip.Holder = (*Call)(nil)
+	_ sip.Call     = (*Call)(nil)
+	_ sip.Holder   = (*Call)(nil)
+	_ sip.Featured = (*Call)(nil)
 )
 
 func (c *Call) ID() string            { return c.id }
@@ -131,8 +135,29 @@ func (c *Call) weHold(on bool) error {
 	return c.agree()
 }
 
+// OnHold is told of the user's own hold.
+func (c *Call) OnHold(f func(bool)) {
+	c.holds.Lock()
+	defer c.holds.Unlock()
+	c.mu.Lock()
+	c.onHold = f
+	held := c.held
+	c.mu.Unlock()
+	if held {
+		f(true)
+	}
+}
+
+// OnRefer is for telephones: a page has the console for moving calls.
+func (c *Call) OnRefer(func(*sip.Refer) int) {}
+
+// OnReplaced is for telephones: a page takes its call back by another offer.
+func (c *Call) OnReplaced(func(context.Context, sip.Call)) {}
+
 // farHold is the user's own hold. The others hear what Leg.StandIn has for them.
 func (c *Call) farHold(on bool) error {
+	c.holds.Lock()
+	defer c.holds.Unlock()
 	c.mu.Lock()
 	switch c.state {
 	case Over:
@@ -150,7 +175,11 @@ func (c *Call) farHold(on bool) error {
 	}
 	err := c.agree()
 	c.noteLocked(false, map[bool]string{true: "hold", false: "resume"}[on])
+	tell := c.onHold
 	c.mu.Unlock()
+	if tell != nil {
+		tell(on)
+	}
 	c.x.changed(c.user)
 	return err
 }
