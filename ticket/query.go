@@ -115,7 +115,9 @@ func (o *Office) visible(tx *storage.Tx, q *query, viewer Actor) error {
 		q.args = sub.args
 		q.conds = append(q.conds, `ticket.id IN (SELECT l.ticket_id FROM ticket_leg l WHERE `+sub.conds[0]+`)`)
 	default:
-		q.and(`opened_by = ?`, viewer.String())
+		// Whoever is invited to a consultation sees the ticket that it is about.
+		q.and(`(opened_by = ? OR ticket.id IN (SELECT t.ticket_id FROM oversee_ticket t JOIN oversee_member m ON m.matter_id = t.matter_id
+			JOIN oversee_matter o ON o.id = t.matter_id WHERE o.kind = 'consult' AND m.member = ?))`, viewer.String(), viewer.String())
 	}
 	q.and(`accused_staff <> ?`, viewer.ID)
 	above, err := org.Above(tx, viewer.Unit)

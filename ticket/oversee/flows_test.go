@@ -60,6 +60,12 @@ func TestAConsultationBindsTheDispatchAndBecomesAPrecedent(t *testing.T) {
 			if _, err := h.desk.Get(tx, KindConsult, c.ID, h.expert); err != nil {
 				t.Errorf("the invited expert: %v", err)
 			}
+			if _, err := h.o.See(tx, k.ID, h.expert); err != nil {
+				t.Errorf("the invited expert and the ticket: %v", err)
+			}
+			if _, err := h.o.See(tx, k.ID, h.expertA); err == nil {
+				t.Error("an expert who was not invited sees the ticket")
+			}
 			if _, err := h.desk.Get(tx, KindConsult, c.ID, h.expertA); err == nil {
 				t.Error("one who was not invited sees it")
 			}
