@@ -7,6 +7,11 @@ set -euo pipefail
 want=(
 	"sipp:sip-tester"
 	"/usr/lib/baresip/modules/aufile.so:baresip-core"
+	"linphonec:linphone-cli"
+	"svmap:sipvicious"
+	"kamailio:kamailio"
+	"nft:nftables"
+	"ip:iproute2"
 	"redis-server:redis-server"
 	"chromium:chromium"
 	"sox:sox"
