@@ -12,6 +12,7 @@ import (
 	"lianxin/contact"
 	"lianxin/desk"
 	"lianxin/ivr"
+	"lianxin/privacy"
 	"lianxin/sip/web"
 	"lianxin/sms"
 	"lianxin/sms/sim"
@@ -35,6 +36,7 @@ type Deps struct {
 	Office  *ticket.Office
 	Gateway *channel.Gateway // where requests come in and results go out; nil without
 	Proxies []netip.Prefix   // our own proxies, whose X-Forwarded-For is believed
+	Keeper  *privacy.Keeper  // takes out personal data whose time is over; nil without
 	Board   desk.Board
 	Calls   ivr.Calls
 	Live    func() []ivr.LiveCall // calls that are up on this node

@@ -24,6 +24,7 @@ import (
 	"lianxin/desk"
 	"lianxin/ivr"
 	"lianxin/org"
+	"lianxin/privacy"
 	"lianxin/sms"
 	"lianxin/sms/sim"
 	"lianxin/storage"
@@ -132,7 +133,7 @@ func newHouse(t testing.TB) *house {
 		}
 		return err
 	})
-	h.s = New(Deps{DB: h.db, Log: slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelWarn})), Now: h.now, Hub: h.hub, Sample: true, Book: h.book, Office: h.office, Gateway: h.gateway,
+	h.s = New(Deps{DB: h.db, Log: slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelWarn})), Now: h.now, Hub: h.hub, Sample: true, Book: h.book, Office: h.office, Gateway: h.gateway, Keeper: &privacy.Keeper{DB: h.db, Office: h.office, Now: h.now},
 		Board: h.board, Calls: ivr.Calls{Vault: vault}, Live: h.liveCalls, Survey: h.survey, Outbox: h.outbox, Handset: h.sim,
 		Order: h.takeOrder, CallOut: h.takeCall,
 		SayText: func(keys []string) string { return strings.Join(keys, " ") }, Recordings: h.files,

@@ -36,6 +36,7 @@ func (s *Server) intakeRoutes(mux *http.ServeMux) {
 	s.connectorRoutes(mux)
 	s.exportRoutes(mux)
 	s.publicRoutes(mux)
+	s.privacyRoutes(mux)
 }
 
 // inboxRow is a request in the inbox, with how long it took from reaching us to being visible.

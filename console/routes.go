@@ -51,6 +51,7 @@ var menu = []menuGroup{
 		{"/export", "export-data", "log", org.ExportData},
 		{"/connectors", "connectors", "phone", org.ViewHealth},
 		{"/channels", "channels", "people", org.ManageRules},
+		{"/privacy", "privacy", "log", org.ViewHealth},
 	}},
 	{"menu.oversight", []menuItem{
 		{"/oversee/supervision", "o-menu-supervision", "alert", org.ViewTicket},
