@@ -24,7 +24,7 @@ import (
 )
 
 // token makes a token of the API with a role.
-func (h *house) tokenOf(role org.Role) (secret string) {
+func (h *house) token(role org.Role) (secret string) {
 	h.t.Helper()
 	h.update(func(tx *storage.Tx) (err error) {
 		secret, _, err = org.Register{Now: h.now}.NewToken(tx, org.Token{Name: string(role), Role: role}, "system")
@@ -363,7 +363,7 @@ func TestTheMiniProgrammeSpeaksJSON(t *testing.T) {
 
 func TestGeoReportKeepsToTheSpecification(t *testing.T) {
 	h := newHouse(t)
-	key := h.tokenOf(org.Citizen)
+	key := h.token(org.Citizen)
 	get := func(path string) (int, string) { h.fresh(); return h.program("GET", "/open311/v2/"+path, "", "") }
 	status, body := get("services.json")
 	var services []map[string]any
@@ -468,7 +468,7 @@ func (h *house) idOf(tx *storage.Tx, number string) string {
 
 func TestOtherBodiesHandOverAskAndTakeBack(t *testing.T) {
 	h := newHouse(t)
-	token := h.tokenOf(org.Dispatcher)
+	token := h.token(org.Dispatcher)
 	item := `{"external_id":"DH/1","received_at":"2026-11-23T09:00:00+08:00","due":"2026-11-25T17:00:00+08:00","title":"井盖破损","body":"平山路井盖破损","kind":"求助","phone":"13912345678","incident":"J1"}`
 	status, body := h.program("POST", "/api/v1/exchange/12345/items", token, item)
 	if status != 201 {
@@ -499,7 +499,7 @@ func TestOtherBodiesHandOverAskAndTakeBack(t *testing.T) {
 	if status, _ := h.program("POST", "/api/v1/exchange/12389/items", token, `{"external_id":"J","title":"举报"}`); status != 404 {
 		t.Errorf("12389 through a dispatcher's token: %d", status)
 	}
-	seat := h.tokenOf(org.Inspector)
+	seat := h.token(org.Inspector)
 	if status, body := h.program("POST", "/api/v1/exchange/12389/items", seat, `{"external_id":"J","title":"举报民警","accused_unit":"站前派出所"}`); status != 201 {
 		t.Errorf("12389 through its seat: %d %s", status, body)
 	}
@@ -512,7 +512,7 @@ func TestTheAPIRevealsForAReasonThatIsLogged(t *testing.T) {
 	h := newHouse(t)
 	k := h.open(ticket.Intake{ContactID: h.person("13912345678", "王小明")})
 	secret := h.open(ticket.Intake{ContactID: h.person("13912345679", "李四"), Confidential: true})
-	token := h.tokenOf(org.Dispatcher)
+	token := h.token(org.Dispatcher)
 	if status, _ := h.program("POST", "/api/v1/tickets/"+k.ID+"/reveal", token, `{"reason":""}`); status != 422 {
 		t.Errorf("without a reason: %d", status)
 	}
@@ -522,7 +522,7 @@ func TestTheAPIRevealsForAReasonThatIsLogged(t *testing.T) {
 	if status, _ := h.program("POST", "/api/v1/tickets/"+secret.ID+"/reveal", token, `{"reason":"联系群众核实"}`); status != 403 {
 		t.Errorf("confidential: %d", status)
 	}
-	if status, _ := h.program("POST", "/api/v1/tickets/"+k.ID+"/reveal", h.tokenOf(org.Analyst), `{"reason":"看看"}`); status != 403 {
+	if status, _ := h.program("POST", "/api/v1/tickets/"+k.ID+"/reveal", h.token(org.Analyst), `{"reason":"看看"}`); status != 403 {
 		t.Errorf("an analyst: %d", status)
 	}
 	h.view(func(tx *storage.Tx) error {
