@@ -112,7 +112,7 @@ func (k Kind) Label() string { return kinds[k].label }
 // Valid reports whether the kind exists.
 func (k Kind) Valid() bool { _, ok := kinds[k]; return ok }
 
-// States are the states of a kind in an order that people read: by way from the beginning.
+// States are the states of a kind in an order that people read: by way from the beginning, the last ones last.
 func (k Kind) States() []State {
 	var out []State
 	next := kinds[k].moves[""]
@@ -124,6 +124,13 @@ func (k Kind) States() []State {
 			next = append(next, kinds[k].moves[s]...)
 		}
 	}
+	last := func(s State) int {
+		if slices.Contains(kinds[k].final, s) {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(out, func(a, b State) int { return last(a) - last(b) })
 	return out
 }
 
