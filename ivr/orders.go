@@ -397,10 +397,7 @@ func (r *room) answered(p *party, call sip.Call) {
 	r.v.did(what + p.to.label())
 	var free *party
 	if p.why == forTransfer || p.why == forRecall {
-		if free = r.lead; free != nil && p.tell != nil {
-			p.tell(200)
-			p.tell = nil
-		}
+		free = r.lead
 		if free != nil {
 			r.parties = slices.DeleteFunc(r.parties, func(x *party) bool { return x == free })
 			r.main.Leave(mediaOf(free))
@@ -418,7 +415,14 @@ func (r *room) answered(p *party, call sip.Call) {
 		r.running.Go(func() { r.v.connected110(r.ctx) })
 	}
 	if free != nil {
-		r.running.Go(func() { r.dismiss(free) })
+		tell := p.tell
+		p.tell = nil
+		r.running.Go(func() {
+			if tell != nil { // their phone hears of it before it is hung up
+				tell(200)
+			}
+			r.dismiss(free)
+		})
 	}
 }
 
@@ -434,9 +438,9 @@ func (r *room) failed(p *party, no *Refusal) {
 		p.tone()
 		p.tone = nil
 	}
-	if p.tell != nil {
-		p.tell(statusFor(no))
+	if tell := p.tell; tell != nil {
 		p.tell = nil
+		r.running.Go(func() { tell(statusFor(no)) })
 	}
 	what := map[purpose]string{forTransfer: "转接未成功 ", forConsult: "咨询未接通 ", forJoin: "邀请未接通 ", forRecall: "回铃未接 "}[p.why]
 	r.v.did(what + p.to.label() + "：" + no.Message)

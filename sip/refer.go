@@ -26,10 +26,12 @@ type Refer struct {
 	mu   sync.Mutex
 	last int
 	over bool
+	sent chan struct{} // closed when the last NOTIFY has been confirmed; nil before the first
 }
 
 // Report tells the far end how the transfer goes: with the SIP status of the new call. One of 200 and more is the end of it. What is
-// told after that, or twice, is not sent.
+// told after that, or twice, is not sent. With the end it returns when the far end has confirmed it, at most two seconds later: a BYE
+// that overtook it would look like a transfer that failed.
 func (r *Refer) Report(code int) {
 	r.mu.Lock()
 	if r.over || r.mute || code == r.last {
@@ -45,8 +47,10 @@ func (r *Refer) Report(code int) {
 		r.mu.Unlock()
 		return
 	}
-	req := l.next(l.s, gosip.NOTIFY, 0) // in order, so that the far end is not told of the end before the middle
+	req := l.next(l.s, gosip.NOTIFY, 0)
 	l.mu.Unlock()
+	before, sent := r.sent, make(chan struct{}) // one after the other: the far end is not told of the end before the middle
+	r.sent = sent
 	r.mu.Unlock()
 	state := "active;expires=60"
 	if last {
@@ -58,6 +62,10 @@ func (r *Refer) Report(code int) {
 	req.AppendHeader(header("Content-Type", "message/sipfrag;version=2.0"))
 	req.SetBody([]byte("SIP/2.0 " + strconv.Itoa(code) + " " + phrase(code) + "\r\n"))
 	l.s.spawn(func() {
+		defer close(sent)
+		if before != nil {
+			<-before
+		}
 		l.s.safely("NOTIFY", func() {
 			ctx, done := context.WithTimeout(context.Background(), 64*l.s.t1)
 			defer done()
@@ -66,6 +74,16 @@ func (r *Refer) Report(code int) {
 			}
 		})
 	})
+	if !last {
+		return
+	}
+	limit := time.NewTimer(2 * time.Second)
+	defer limit.Stop()
+	select {
+	case <-sent:
+	case <-l.done:
+	case <-limit.C:
+	}
 }
 
 func (l *leg) contactNow() gosip.Header {

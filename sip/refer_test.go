@@ -83,7 +83,7 @@ func TestReferIsAskedForAndReported(t *testing.T) { // RFC 3515, RFC 3892
 	r.Report(180)
 	frag("180", "active")
 	r.Report(180) // twice, and after the end: not told
-	r.Report(200)
+	go r.Report(200)
 	frag("200", "terminated")
 	r.Report(486)
 	p.silent(50*time.Millisecond, func(m gosip.Message) bool { _, ok := m.(*gosip.Request); return ok })
@@ -91,7 +91,7 @@ func TestReferIsAskedForAndReported(t *testing.T) { // RFC 3515, RFC 3892
 	u.response(u.do("REFER", "", "Refer-To: tel:+8613912345678"), 202)
 	frag("100", "active")
 	r = <-asked
-	r.Report(486)
+	go r.Report(486)
 	frag("486", "terminated")
 	if r.To != "+8613912345678" {
 		t.Errorf("%+v", r)
@@ -113,7 +113,7 @@ func TestReferIsAskedForAndReported(t *testing.T) { // RFC 3515, RFC 3892
 	if r = <-asked; r.Replaces == nil || r.Replaces.ID() != second.ID() || r.Replaces.ID() == first.ID() {
 		t.Errorf("%+v", r)
 	}
-	r.Report(200)
+	go r.Report(200)
 	frag("200", "terminated")
 	u.response(u.do("BYE", ""), 200)
 	v.response(v.do("BYE", ""), 200)
