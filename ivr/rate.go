@@ -29,6 +29,9 @@ func (v *visit) rate(ctx context.Context, n *flow.Node) (string, error) {
 			if rating >= 4 {
 				word = "rating.sorry"
 			}
+			if rating >= 4 && n.Exits["bad"] != "" { // the flow asks for the reason
+				return "bad", nil
+			}
 			_, err := v.Say(ctx, []string{word})
 			return "next", err
 		case key == flow.Urgent:

@@ -41,12 +41,19 @@ const resident = "13841400001"
 
 func open(t *testing.T, operators ...string) *house {
 	t.Helper()
+	return openAt(t, time.Time{}, operators...)
+}
+
+// openAt is open at another time than now.
+func openAt(t *testing.T, clock time.Time, operators ...string) *house {
+	t.Helper()
 	sounds, err := media.NewEngine(media.Config{IP: netip.MustParseAddr("127.0.0.1"), PortLow: 32000, PortHigh: 34999, Pacers: 1, Quarantine: 100 * time.Millisecond})
 	must(t, err)
 	carrier, err := softphone.New(softphone.Config{User: "carrier", Server: "127.0.0.1:9", Engine: sounds})
 	must(t, err)
 	h := &house{t: t, carrier: carrier, phones: map[string]*softphone.Phone{}}
 	h.Stage = ivrtest.New(t, ivrtest.Options{
+		Clock: clock,
 		SIP: func(c *sip.Config) {
 			c.Trunks = []sip.Trunk{{Name: "line", Proxy: "sip:" + carrier.Addr()}}
 			c.Outbound = sip.Outbound{Allow: []string{"110", "1[3-9]xxxxxxxxx"}, Number: "46110110"}

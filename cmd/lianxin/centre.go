@@ -423,7 +423,7 @@ func (c *centre) registered(user string, _ bool) {
 func (c *centre) console() http.Handler {
 	return console.New(console.Deps{
 		DB: c.db, Log: c.log, Hub: c.hub, HTTPS: c.cfg.TLSCert != "", Sample: c.cfg.Sample,
-		Book: c.book, Office: c.office, Gateway: c.gateway, Keeper: c.keeper, Proxies: c.cfg.proxies(), Board: c.board, Calls: ivr.Calls{Vault: c.book.Vault}, Live: c.hotline.Live, Flows: c.flows, Reseat: c.seatsChanged, Softphones: c.softphones,
+		Book: c.book, Office: c.office, Gateway: c.gateway, Keeper: c.keeper, Proxies: c.cfg.proxies(), Board: c.board, Calls: ivr.Calls{Vault: c.book.Vault}, Live: c.hotline.Live, Flows: c.flows, Reseat: c.seatsChanged, AskByKey: c.askByKey, Softphones: c.softphones,
 		Oversight: c.oversight,
 		Order:     c.hotline.Order,
 		CallOut:   c.hotline.CallOut,

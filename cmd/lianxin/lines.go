@@ -27,3 +27,12 @@ func (c *centre) watchFlows(ctx context.Context) error {
 	defer signal.Stop(hup)
 	return c.flows.Watch(ctx, flowLook, hup)
 }
+
+// askByKey rings people who do not text, as the flow survey-call says.
+func (c *centre) askByKey(callbacks []string) error {
+	f, err := ivr.LoadFlow(c.cfg.Flows, ivr.SurveyCall)
+	if err != nil {
+		return err
+	}
+	return c.hotline.AskAll(callbacks, f)
+}
