@@ -17,7 +17,7 @@ const kin = `WITH RECURSIVE up (id, next, n) AS (
 	), kin (id, n) AS (
 		SELECT id, 0 FROM (SELECT id FROM up ORDER BY n DESC LIMIT 1) AS root
 		UNION
-		SELECT t.id, k.n + 1 FROM ticket t JOIN kin k ON (t.repeat_of = k.id OR t.merged_into = k.id) WHERE k.n < 100
+		SELECT t.id, k.n + 1 FROM kin k JOIN ticket t ON (t.repeat_of = k.id AND t.repeat_of <> '' OR t.merged_into = k.id AND t.merged_into <> '') WHERE k.n < 100
 	) SELECT DISTINCT t.id, t.contact_id, t.channel, t.received_at, t.round, t.rating, t.state FROM ticket t JOIN kin ON kin.id = t.id ORDER BY t.received_at LIMIT 1000`
 
 type relative struct {

@@ -385,10 +385,29 @@ func (o *Office) DecideLower(tx *storage.Tx, requestID string, r Ruling, by Acto
 			if Colour(q.Value).Rank() >= d.ticket.Colour.Rank() {
 				return refuse("colour", "颜色等级已变化,请重新申请")
 			}
+			if err := d.noRedInside(); err != nil {
+				return err
+			}
 			d.ticket.Colour = Colour(q.Value)
 		}
 		return nil
 	})
+}
+
+// noRedInside keeps a ticket red while red ones are merged into it: what is red is never part of what is not (I8).
+func (d *dossier) noRedInside() error {
+	if d.ticket.Colour != Red {
+		return nil
+	}
+	n, err := storage.One(d.tx, storage.Value[int], `SELECT COUNT(*) FROM ticket WHERE merged_into = $1 AND merged_into <> '' AND state = $2 AND colour = $3`,
+		d.ticket.ID, string(Merged), string(Red))
+	if err != nil {
+		return fmt.Errorf("red tickets merged into %s: %w", d.ticket.ID, err)
+	}
+	if n > 0 {
+		return refuse("red", "有%d件红色诉求并入该诉求,请先撤销并入或降低其等级", n)
+	}
+	return nil
 }
 
 func (o *Office) askChange(tx *storage.Tx, id string, k RequestKind, value, reason string, by Actor, check func(d *dossier) error) (Request, error) {

@@ -363,7 +363,7 @@ func (d *dossier) part(info map[string]any) error {
 
 // children are the ids of the tickets merged into one.
 func (o *Office) children(tx *storage.Tx, id string) ([]string, error) {
-	ids, err := storage.All(tx, storage.Value[string], `SELECT id FROM ticket WHERE merged_into = $1 AND state = $2 ORDER BY id`, id, string(Merged))
+	ids, err := storage.All(tx, storage.Value[string], `SELECT id FROM ticket WHERE merged_into = $1 AND merged_into <> '' AND state = $2 ORDER BY id`, id, string(Merged))
 	if err != nil {
 		return nil, fmt.Errorf("tickets merged into %s: %w", id, err)
 	}
