@@ -109,7 +109,7 @@ func (r route) fill(id, action string) string {
 	})
 }
 
-// token makes a token of the API for a role.
+// tokenOf makes a token of the API for a role.
 func (h *house) tokenIn(role org.Role, unit string) (secret string) {
 	h.t.Helper()
 	h.update(func(tx *storage.Tx) (err error) {

@@ -379,14 +379,21 @@ func TestI8ARedTicketIsNeverPartOfALesserOne(t *testing.T) {
 	each(t, func(h *house) {
 		red := func(in *Intake) { in.Colour = Red }
 		target, child := h.open(red), h.open(red)
-		h.must(func(tx *storage.Tx) (Ticket, error) { return h.Merge(tx, child.ID, target.ID, "同一事项", h.dispatcher) })
+		h.must(func(tx *storage.Tx) (Ticket, error) {
+			return h.Merge(tx, child.ID, target.ID, "同一事项", h.dispatcher)
+		})
 		var q Request
 		h.update(func(tx *storage.Tx) (err error) {
 			q, err = h.RequestLower(tx, target.ID, Blue, "已化解", h.operator)
 			return err
 		})
-		h.refused("red", func(tx *storage.Tx) error { _, err := h.DecideLower(tx, q.ID, Ruling{Grant: true}, h.dispatcher); return err })
+		h.refused("red", func(tx *storage.Tx) error {
+			_, err := h.DecideLower(tx, q.ID, Ruling{Grant: true}, h.dispatcher)
+			return err
+		})
 		h.must(func(tx *storage.Tx) (Ticket, error) { return h.Unmerge(tx, child.ID, "先行分开", h.dispatcher) })
-		h.must(func(tx *storage.Tx) (Ticket, error) { return h.DecideLower(tx, q.ID, Ruling{Grant: true}, h.dispatcher) })
+		h.must(func(tx *storage.Tx) (Ticket, error) {
+			return h.DecideLower(tx, q.ID, Ruling{Grant: true}, h.dispatcher)
+		})
 	})
 }
