@@ -5,7 +5,7 @@ DATA   ?= ./data
 BIN    := bin/lianxin
 STATIC := $(GO) tool -modfile=tools.mod staticcheck
 
-.PHONY: run build test check tools unit race demo crash import-100k prompts clean invariants bench-tickets bench-calls soak
+.PHONY: run build test check tools unit race demo crash import-100k bench-texts prompts clean invariants bench-tickets bench-calls soak
 
 ## run: build and start a working centre on the embedded default; ARGS passes flags on (make run ARGS="--http :8080")
 run: build
@@ -63,6 +63,13 @@ bench-tickets:
 ## import-100k: a damaged file of 100,000 requests, on both databases; some minutes, so not part of make test
 import-100k:
 	$(GO) test ./ticket/channel -run TestALargeDamagedFile -count=1 -timeout 60m -v -args -import.lines 83000
+
+## bench-texts: a million records end to end on both databases, and our sending beside Kannel's; some hours and a few GB
+TEXTS ?= 1000000
+bench-texts:
+	nice -n 15 $(GO) test ./sms/kannel -run '^$$' -bench BesideKannel -benchtime 20000x -timeout 30m
+	nice -n 15 $(GO) test ./survey -run '^$$' -bench Morning -benchtime 50000x -timeout 2h
+	nice -n 15 $(GO) test ./survey -run '^$$' -bench Morning -benchtime $(TEXTS)x -timeout 12h
 
 ## tools: the Debian packages and npm tools that the tests talk to, installed when missing
 tools:

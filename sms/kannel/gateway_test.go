@@ -43,7 +43,7 @@ type process struct {
 	out  bytes.Buffer
 }
 
-func start(t *testing.T, dir string, env []string, name string, args ...string) *process {
+func start(t testing.TB, dir string, env []string, name string, args ...string) *process {
 	t.Helper()
 	p := &process{name: filepath.Base(name), cmd: exec.Command(name, args...)}
 	p.cmd.Dir, p.cmd.Env = dir, append(os.Environ(), env...)
@@ -79,7 +79,7 @@ func (p *process) said() string {
 	return p.out.String()
 }
 
-func waitFor(t *testing.T, what string, ok func() bool) {
+func waitFor(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -88,7 +88,7 @@ func waitFor(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-func freePorts(t *testing.T, n int) []int {
+func freePorts(t testing.TB, n int) []int {
 	t.Helper()
 	var ports []int
 	for range n {
@@ -104,13 +104,14 @@ func freePorts(t *testing.T, n int) []int {
 
 // rig is our house with a real gateway behind it.
 type rig struct {
-	t       *testing.T
+	t       testing.TB
 	db      *storage.DB
 	outbox  *sms.Outbox
 	carrier *kannel.Carrier
 	admin   string
 	sendsms string
 	smscAt  int
+	boxes   []*process   // bearerbox and smsbox
 	trouble atomic.Int64 // so many pushes are refused before one is stored
 
 	mu      sync.Mutex
@@ -134,7 +135,7 @@ address-range = ""
 reconnect-delay = 1
 alt-charset = "UTF-8"`
 
-func newRig(t *testing.T, smsc, core string) *rig {
+func newRig(t testing.TB, smsc, core string) *rig {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, "spool"), 0o700); err != nil {
@@ -226,9 +227,9 @@ omit-empty = true
 	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	start(t, dir, nil, "bearerbox", file)
+	r.boxes = append(r.boxes, start(t, dir, nil, "bearerbox", file))
 	waitFor(t, "bearerbox", func() bool { return strings.Contains(r.status(), "running") })
-	start(t, dir, nil, "smsbox", file)
+	r.boxes = append(r.boxes, start(t, dir, nil, "smsbox", file))
 	waitFor(t, "smsbox", func() bool { return strings.Contains(r.status(), "smsbox:(none)") })
 	return r
 }

@@ -104,7 +104,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	say(202, "0: Accepted for delivery")
 }
 
-func carrier(t *testing.T, url string, change ...func(*kannel.Config)) *kannel.Carrier {
+func carrier(t testing.TB, url string, change ...func(*kannel.Config)) *kannel.Carrier {
 	t.Helper()
 	cfg := kannel.Config{URL: url + "/cgi-bin/sendsms", Username: "u", Password: "p", From: "1069012110", CallbackURL: "http://127.0.0.1:1",
 		Secret: secret, Allow: []string{"127.0.0.1", "192.0.2.0/24"}, DeniedIsOptOut: true}
