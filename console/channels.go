@@ -21,6 +21,7 @@ func (s *Server) channelRoutes(mux *http.ServeMux) {
 
 type channelsView struct {
 	Channels []ticket.Channel
+	Limits   map[string]string // of Channel.Intake, in words
 	Services []channel.Service
 	Form     ticket.Channel
 	Minutes  string // of Form.Intake
@@ -41,7 +42,11 @@ func (s *Server) readChannels(tx *storage.Tx, r *http.Request) (v channelsView, 
 	if v.Services, err = s.Gateway.Services(tx); err != nil {
 		return v, err
 	}
+	v.Limits = map[string]string{}
 	for _, c := range v.Channels {
+		if v.Limits[c.Code] = "—"; c.Intake > 0 {
+			v.Limits[c.Code] = shortSpan(s.lang(r), c.Intake)
+		}
 		if c.Code == r.URL.Query().Get("edit") {
 			v.Form, v.New = c, false
 		}

@@ -21,6 +21,9 @@ func TestThePublicWritesAndLooksOnAPhone(t *testing.T) {
 	}
 	w.open("/p")
 	fits("the form")
+	if text := eval[string](w, `document.body.innerText`); strings.Contains(text, "已附上当前位置") {
+		t.Error("the form claims a position that nobody gave")
+	}
 	w.shot("public-form-390")
 	eval[bool](w, `(() => { const f = document.forms[0]; f.elements.body.value = '我家楼下烧烤店营业到凌晨两点，油烟和噪音都很大，希望管一管。'; f.elements.phone.value = '13912345678'; f.elements.place.value = '平山区平山路1号'; f.requestSubmit(); return true })()`)
 	w.until("a number and a code", `!!document.querySelector('.done .big')`)

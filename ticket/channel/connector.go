@@ -67,7 +67,7 @@ const silent = 45 * time.Second
 
 // Alive reports whether a connector works: its last try went well, and the last try was when it had to be.
 func (c Connector) Alive(now time.Time) bool {
-	return !c.Enabled || c.Failures == 0 && !c.LastOK.IsZero() && now.Sub(c.NextAt) < silent
+	return !c.Enabled || c.Failures == 0 && (!c.LastOK.IsZero() || c.LastTry.IsZero()) && now.Sub(c.NextAt) < silent
 }
 
 func (g *Gateway) scanConnector(r storage.Row) (c Connector, err error) {
