@@ -57,8 +57,8 @@ func (s *Server) trace(tx *storage.Tx, id string, by ticket.Actor) (ivr.Record, 
 
 // Measures of the drawing, in its own units.
 const (
-	laneStep = 190
-	laneLeft = 170
+	laneStep = 270
+	laneLeft = 150
 	rungStep = 34
 	rungTop  = 56
 )

@@ -41,6 +41,7 @@ const (
 // admission is what the rules are applied with.
 type admission struct {
 	mu      sync.Mutex
+	rules   Admission
 	seconds [rateWindow]int // new calls of each of the last seconds
 	last    int64
 	hand    bool      // switched on by a person
@@ -77,8 +78,8 @@ func (h *Hotline) Admit(info sip.Info) (retryAfter time.Duration, ok bool) {
 	}
 	now := h.now()
 	a := &h.gate
-	rules := h.cfg.Admission
 	a.mu.Lock()
+	rules := a.rules
 	rate := a.arrives(now, 1)
 	began := false
 	if rules.DefendAt > 0 && rate >= rules.DefendAt {
@@ -227,6 +228,13 @@ const (
 	longestMenu = 20 * time.Minute
 	zombieAfter = time.Minute
 )
+
+// SetAdmission puts other rules in force for calls from now on.
+func (h *Hotline) SetAdmission(rules Admission) {
+	h.gate.mu.Lock()
+	defer h.gate.mu.Unlock()
+	h.gate.rules = rules
+}
 
 // lookAfter ends what has lasted too long, and makes known what should have ended: it is called with every heartbeat.
 func (h *Hotline) lookAfter() {

@@ -81,6 +81,10 @@ func TestAFloodOfCallsLeavesLinesToThoseWeKnow(t *testing.T) {
 	if h.Defence().On {
 		t.Error("it could not be switched off")
 	}
+	h.SetAdmission(ivr.Admission{PerCaller: 1})
+	if _, ok := h.Admit(trunkCall("13841400001")); ok {
+		t.Error("new rules are not in force")
+	}
 	h.Defend(true)
 	if d := h.Defence(); !d.On || !d.ByHand {
 		t.Errorf("it could not be switched on: %+v", d)

@@ -152,6 +152,7 @@ func New(cfg Config) (*Hotline, error) {
 	if err := h.Put(context.Background(), cfg.Flow, cfg.Queues); err != nil {
 		return nil, err
 	}
+	h.gate.rules = cfg.Admission
 	h.gate.looking = make(chan struct{}, lookups)
 	ctx, stop := context.WithCancel(context.Background())
 	h.base, h.stop = ctx, stop

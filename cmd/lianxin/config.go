@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -88,6 +89,9 @@ type Config struct {
 
 	LogLevel  string `name:"log-level" help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"LIANXIN_LOG_LEVEL"`
 	LogFormat string `name:"log-format" help:"auto, text or json; auto is text on a terminal." enum:"auto,text,json" default:"auto" env:"LIANXIN_LOG_FORMAT"`
+
+	reread func() (*Config, error) // reads the command line, the environment and the file again; nil in tests
+	level  *slog.LevelVar
 
 	Secrets         `kong:"-"`
 	Telephony       telephonySettings `kong:"-" yaml:"telephony"`

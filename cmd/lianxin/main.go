@@ -113,6 +113,7 @@ func (m *Main) Run(ctx context.Context, args []string) (status int) {
 		fmt.Fprintln(m.Err, "lianxin:", err)
 		return 2
 	}
+	cli.Config.reread = func() (*Config, error) { return m.configure(args) }
 	if probe != nil {
 		probe(&cli.Config)
 	}

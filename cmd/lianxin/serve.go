@@ -111,6 +111,7 @@ func (c *centre) run(ctx context.Context, web net.Listener, ready func(*centre, 
 		desk.Guard(lines, c.board, desk.Reality{Registered: c.reachable, Live: c.hotline.IsLive}, 5*time.Second, c.repaired)
 		return nil
 	})
+	group.Go(func() error { c.reload(work); return nil })
 	group.Go(func() error { c.journal(lines); return nil })
 	group.Go(func() error { c.tellPages(lines); return nil })
 	group.Go(func() error {
@@ -215,8 +216,8 @@ func (c *centre) tellPages(ctx context.Context) {
 
 // newLogger writes text to a terminal and JSON elsewhere.
 func newLogger(w io.Writer, cfg *Config) *slog.Logger {
-	var level slog.Level
-	level.UnmarshalText([]byte(cfg.LogLevel)) // kong has checked it
+	cfg.setLevel() // a reload may change it
+	level := cfg.level
 	f, isFile := w.(*os.File)
 	terminal := isFile && term.IsTerminal(int(f.Fd()))
 	if cfg.LogFormat == "text" || cfg.LogFormat == "auto" && terminal {
