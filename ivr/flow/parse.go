@@ -55,7 +55,6 @@ type parser struct {
 	bad     Problems
 	read    map[string]pos  // values that are used, where first
 	written map[string]bool // values that are noted somewhere
-	asks    bool            // a hook may note any value
 }
 
 func (p *parser) fail(at pos, format string, args ...any) {
