@@ -14,6 +14,7 @@ import (
 	"lianxin/storage"
 	"lianxin/survey"
 	"lianxin/ticket"
+	"lianxin/ticket/channel"
 	"lianxin/ticket/oversee"
 )
 
@@ -158,6 +159,12 @@ func verifyProjections(ctx context.Context, m *Main, db *storage.DB, keys string
 		return errSaid
 	}
 	fmt.Fprintf(m.Out, "ok: %d raw replies, one unbroken chain\n", n)
+	files, err := channel.VerifyFiles(ctx, db, vault)
+	if err != nil {
+		fmt.Fprintf(m.Out, "BROKEN files: %v\n", err)
+		return errSaid
+	}
+	fmt.Fprintf(m.Out, "ok: %d files of requests are as they came\n", files)
 	p, err := survey.Verify(ctx, db)
 	if err != nil {
 		fmt.Fprintf(m.Out, "BROKEN ratings: %v\n", err)
