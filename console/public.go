@@ -200,10 +200,7 @@ type posted struct {
 	photos       []channel.File
 }
 
-var errSubmission = errors.New("submission")
-
-// readPosted reads a form or an object with its photos, at most maxSubmission bytes. The error wraps errSubmission and ends
-// with the key of its text.
+// readPosted reads a form or an object with its photos, at most maxSubmission bytes. The message of the error is the key of its text.
 func (s *Server) readPosted(w http.ResponseWriter, r *http.Request) (p posted, err error) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxSubmission)
 	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") {
