@@ -20,7 +20,7 @@ func (s *Server) controlRoutes(mux *http.ServeMux) {
 	}
 	mux.HandleFunc("GET /live/{id}", s.may(org.ViewBoard, s.livePage))
 	mux.HandleFunc("GET /live/{id}/state", s.may(org.ViewBoard, s.liveState))
-	mux.HandleFunc("POST /live/{id}/{do}", s.may(org.ViewBoard, s.liveOrder))
+	mux.HandleFunc("POST /live/{id}/{do}", s.may(org.TakeCalls, s.liveOrder))
 	mux.HandleFunc("POST /callbacks/{id}/dial", s.callers(s.dialCallback))
 }
 
@@ -134,8 +134,9 @@ func (s *Server) liveOrder(w http.ResponseWriter, r *http.Request, u *user) {
 		return
 	}
 	id, do := r.PathValue("id"), ivr.Action(r.PathValue("do"))
-	if !u.Can(org.TakeCalls) && !u.Can(org.ListenIn) {
-		s.problem(w, r, http.StatusForbidden, "forbidden")
+	did := translate(s.lang(r), "did-live-"+string(do))
+	if did == "did-live-"+string(do) { // there is no such order
+		s.problem(w, r, http.StatusNotFound, "not-found")
 		return
 	}
 	err := s.Order(r.Context(), id, ivr.Order{Do: do, To: in.text("to"), Staff: u.Staff})
@@ -159,7 +160,7 @@ func (s *Server) liveOrder(w http.ResponseWriter, r *http.Request, u *user) {
 		s.fail(w, r, err)
 	default:
 		s.Hub.Publish(EventCalls)
-		s.done(w, r, "/live/"+id, translate(s.lang(r), "did-live-"+string(do)))
+		s.done(w, r, "/live/"+id, did)
 	}
 }
 

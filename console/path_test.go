@@ -113,7 +113,8 @@ func TestOfTwoOfficersAtOnceTheSecondIsToldAndLosesNothing(t *testing.T) {
 	if p.status != http.StatusConflict {
 		t.Errorf("the second got %d", p.status)
 	}
-	if !strings.Contains(p.body, "刚刚被他人更新") || !strings.Contains(p.body, "乙的意见，写了很久") {
+	first := "该诉求已由" + s.staff["dispatcher1"].Name + "“" + translate("zh-CN", "act-dispatch") + "”" // who was faster, and with what
+	if !strings.Contains(alertIn(p.body), first) || !strings.Contains(p.body, "乙的意见，写了很久") {
 		t.Errorf("the second is told %q and the note is there: %v", alertIn(p.body), strings.Contains(p.body, "乙的意见"))
 	}
 	if legs := s.legs(s.accepted.ID); len(legs) != 1 || legs[0].Unit != "210502-zhanqian" {

@@ -20,7 +20,7 @@ func (s *Server) surveyMoreRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /survey/figures", s.may(org.ViewSurvey, s.surveyFigures))
 	mux.HandleFunc("GET /survey/figures/export", s.may(org.ExportData, s.exportFigures))
 	mux.HandleFunc("GET /survey/templates", s.may(org.ViewSurvey, s.surveyTemplates))
-	mux.HandleFunc("POST /survey/templates", s.may(org.ViewSurvey, s.proposeTemplate))
+	mux.HandleFunc("POST /survey/templates", s.may(org.RunSurvey, s.proposeTemplate))
 	mux.HandleFunc("POST /survey/templates/{name}/{version}", s.may(org.RunSurvey, s.decideTemplate))
 	mux.HandleFunc("GET /exclusions", s.may(org.DetermineTicket, s.exclusions))
 	mux.HandleFunc("POST /exclusions", s.may(org.DetermineTicket, s.proposeExclusion))
