@@ -214,7 +214,7 @@ func TestAFreshFolderBecomesAWorkingCentre(t *testing.T) {
 			t.Fatalf("restore: %d %s%s", status, out, errs)
 		}
 		for _, d := range []string{dir, other} {
-			if status, out, errs := run(t, "", "audit", "verify", "--data", d); status != 0 || strings.Count(out, "ok:") != 3 {
+			if status, out, errs := run(t, "", "audit", "verify", "--data", d); status != 0 || strings.Count(out, "ok:") != 6 {
 				t.Errorf("audit verify: %d %s%s", status, out, errs)
 			}
 		}
