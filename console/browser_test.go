@@ -191,6 +191,6 @@ func TestOpenPagesFollowWhatHappens(t *testing.T) {
 	eval[bool](page, `(() => { const f = document.querySelector('#act-accept'); f.open = true; f.querySelector('[name=note]').value = '写好的备注'; f.querySelector('[name=kind]').value = 'help'; return true })()`)
 	s.as("operator2").must(x.ID, "accept", form("colour", "蓝", "kind", "help", "validity", "effective"))
 	eval[bool](page, `(() => { document.querySelector('#act-accept form').requestSubmit(); return true })()`)
-	page.until("the refusal is shown", `document.body.innerText.includes('写好的备注') && document.body.innerText.includes('刚刚被他人更新')`)
+	page.until("the refusal is shown", `document.body.innerText.includes('写好的备注') && document.body.innerText.includes('请看清后再操作')`)
 	page.shot("desk-ticket-refused")
 }

@@ -144,7 +144,7 @@ func TestAPersonSettlesAReplyTheReaderLeftAlone(t *testing.T) {
 	h.morning("等了2个小时")
 	b := h.as("supervisor1")
 	page := b.get("/replies")
-	_, rest, ok := strings.Cut(page.body, `action="/replies/`)
+	_, rest, ok := strings.Cut(page.body, `id="r-`)
 	if !ok {
 		t.Fatalf("no reply waits: %s", page.plain())
 	}

@@ -158,10 +158,21 @@ func mustParseTemplates() map[string]*template.Template {
 		panic(err)
 	}
 	shared := template.Must(template.New("base").Funcs(functions).ParseFS(templateFiles, "templates/base.html"))
+	from := map[string]string{} // which file a part is from: a second one of its name would silently take its place
 	for _, n := range names {
-		if strings.HasPrefix(path.Base(n), "_") {
-			template.Must(shared.ParseFS(templateFiles, n))
+		if !strings.HasPrefix(path.Base(n), "_") {
+			continue
 		}
+		for _, part := range template.Must(template.New("").Funcs(functions).ParseFS(templateFiles, n)).Templates() {
+			if part.Name() == "" || part.Name() == path.Base(n) {
+				continue
+			}
+			if other, known := from[part.Name()]; known {
+				panic(fmt.Sprintf("%s: the part %q is in %s too", n, part.Name(), other))
+			}
+			from[part.Name()] = n
+		}
+		template.Must(shared.ParseFS(templateFiles, n))
 	}
 	out := map[string]*template.Template{}
 	for _, n := range names {

@@ -52,6 +52,8 @@ var Columns = []Column{
 	{"survey_record_version", "record_id, revision", "body", "survey.person", false},
 	{"call", "id", "number_sealed", "call.number", false},
 	{"call_trace", "call_id", "body", "call.trace", false},
+	{"call_block", "id", "number_sealed", "call.block", false},
+	{"org_handover", "id", "note_sealed", "org.handover", false},
 }
 
 // Status is how many texts of a column the present key seals, and how many an older one.
