@@ -29,7 +29,7 @@ unit:
 
 # The rooms whose own goroutines meet most; go test -race ./... takes the rest, and some minutes.
 race:
-	$(GO) test -race -timeout 10m ./schedule ./desk ./sip/media ./sms ./survey/reply
+	$(GO) test -race -timeout 10m ./schedule ./desk ./sip/media
 
 ## demo: one whole day on real sockets, in the terminal
 demo: build

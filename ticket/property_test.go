@@ -507,7 +507,7 @@ func TestRandomCommandsKeepTheInvariants(t *testing.T) {
 		h := newHouse(t, db)
 		visited, runs := map[State]int{}, 0
 		rapid.Check(t, func(rt *rapid.T) {
-			if runs++; db.Postgres() && runs > 40 { // each step costs more there; make invariants goes on
+			if runs++; db.Postgres() && runs > 15 { // each step costs more there; make invariants goes on
 				return
 			}
 			w := &world{house: h, t: rt, visited: visited, r: rand.New(rand.NewChaCha8([32]byte(rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(rt, "seed"))))}
