@@ -57,7 +57,7 @@ func freePort(t *testing.T) string {
 // begin starts the program on the folder and waits until it serves.
 func (p *process) begin() {
 	p.t.Helper()
-	p.cmd = exec.Command(os.Args[0], "serve", "--data", p.dir, "--http", p.http, "--sip", p.sip, "--rtp-ports", "28000-28199", "--sms-window", "00:00-24:00", "--sms-rate", "40")
+	p.cmd = exec.Command(os.Args[0], "serve", "--data", p.dir, "--http", p.http, "--sip", p.sip, "--rtp-ports", "28000-28199", "--sms-window", "00:00-24:00", "--sms-rate", "40", "--survey-at", never)
 	p.cmd.Env = append(os.Environ(), "LIANXIN_TEST_IS_PROGRAM=1")
 	log, err := os.OpenFile(filepath.Join(p.t.TempDir(), "log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {

@@ -411,9 +411,7 @@ func TestCallsThatAreNotAnsweredEndAsTelephonesDo(t *testing.T) {
 	if d := wait(t, got); !errors.Is(d.err, sip.ErrUnreachable) {
 		t.Errorf("page closed: %v", d.err)
 	}
-	if s := h.history(); s != "8001+ 8001-" {
-		t.Errorf("told %q", s)
-	}
+	eventually(t, "the page's coming and going are told", func() bool { return h.history() == "8001+ 8001-" })
 	if n := len(h.Calls("8001")); n != 0 {
 		t.Errorf("%d calls are left", n)
 	}
