@@ -89,6 +89,7 @@ func (b bareCall) talk(t *testing.T, x *exchange) Call {
 }
 
 func TestBaresipTalksEncryptedOverTLS(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		mode   string
 		policy SRTP

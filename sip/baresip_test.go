@@ -114,6 +114,7 @@ func longest(pcm []int16, freq float64) time.Duration {
 }
 
 func TestBaresipTalksBothWays(t *testing.T) {
+	t.Parallel()
 	program := tool(t, "baresip", "/usr/lib/baresip/modules/aufile.so")
 	const ours, theirs = 440.0, 700.0
 	dir := t.TempDir()

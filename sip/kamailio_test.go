@@ -132,6 +132,7 @@ table ip filter {
 
 // A phone behind a NAT calls through a proxy: both hear each other, and our BYE finds its way back.
 func TestAPhoneBehindANATCallsThroughKamailio(t *testing.T) {
+	t.Parallel()
 	kamailio, baresip := tool(t, "kamailio", ""), tool(t, "baresip", "/usr/lib/baresip/modules/aufile.so")
 	tool(t, "nft", "")
 	phoneNS, proxyNS := natNet(t)

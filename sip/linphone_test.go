@@ -53,6 +53,7 @@ enabled=1
 `
 
 func TestLinphoneTalksBothWays(t *testing.T) {
+	t.Parallel()
 	program := tool(t, "linphonec", "")
 	const ours, theirs = 440.0, 700.0
 	dir := t.TempDir()
@@ -152,6 +153,7 @@ func TestLinphoneTalksBothWays(t *testing.T) {
 
 // The scanner that knocks at every SIP port of the internet finds nothing: no server, and no extension.
 func TestSipviciousFindsNothing(t *testing.T) {
+	t.Parallel()
 	svmap, svwar := tool(t, "svmap", ""), tool(t, "svwar", "")
 	x := start(t, func(c *Config) {
 		c.Accounts = func(_ context.Context, user string) (Account, bool) { return HA1(user, "lianxin", "x"), user == "105" }

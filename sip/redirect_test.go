@@ -53,6 +53,7 @@ func TestRedirectionsAreFollowedWithinOutbound(t *testing.T) { // 3xx; pitfalls 
 }
 
 func TestTrunkRedirectsToAGatewayOfItsOwnOnly(t *testing.T) {
+	t.Parallel()
 	gateway := newPeer(t, "127.0.0.1:9")
 	x, ps := trunks(t, 1, func(c *Config) { c.Trunks[0].Addrs = []netip.Prefix{loopback} })
 	gateway.to = mustUDP(t, x.udp)
@@ -97,6 +98,7 @@ func TestTrunkIsFoundByItsServiceRecords(t *testing.T) { // RFC 3263
 }
 
 func TestNumbersAreRoutedAndWrittenAsEachTrunkWantsThem(t *testing.T) {
+	t.Parallel()
 	x, ps := trunks(t, 2, func(c *Config) {
 		c.Outbound.Allow = []string{"1[3-9]xxxxxxxxx", "0xxxxxxxxxx"}
 		c.Trunks[0].Numbers = []string{"0."}

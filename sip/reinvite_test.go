@@ -217,6 +217,7 @@ func TestExpiredSessionIsHungUp(t *testing.T) {
 }
 
 func TestWeRefreshTheSession(t *testing.T) {
+	t.Parallel()
 	for _, allowed := range []string{"INVITE, ACK, BYE, UPDATE", "INVITE, ACK, BYE"} {
 		x := start(t, func(c *Config) { c.MinSE = time.Second; c.SessionExpires = time.Second }, nil)
 		p := newPeer(t, x.udp)

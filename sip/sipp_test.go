@@ -84,6 +84,7 @@ func TestSippCalls(t *testing.T) {
 }
 
 func TestSippCallsOverALossyNetwork(t *testing.T) {
+	t.Parallel()
 	x := start(t, func(c *Config) { c.t1 = 100 * time.Millisecond }, nil)
 	sipp(t, x.udp, "call", "-m", "200", "-r", "50", "-lost", "5")
 	given := 0
@@ -104,6 +105,7 @@ func TestSippCallsOverALossyNetwork(t *testing.T) {
 }
 
 func TestSippLostACK(t *testing.T) {
+	t.Parallel()
 	x := start(t, func(c *Config) { c.t1 = 50 * time.Millisecond }, nil) // a tenth of the 32 s
 	sipp(t, x.udp, "lost_ack", "-m", "5", "-r", "5", "-nr")
 	for range 5 {

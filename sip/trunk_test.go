@@ -285,6 +285,7 @@ func prepareTrunk(t *testing.T, change func(*Config)) (*exchange, func()) {
 }
 
 func TestWeRegisterWithATrunk(t *testing.T) {
+	t.Parallel()
 	carrier := start(t, func(c *Config) {
 		users("46110110")(c)
 		c.MinExpires, c.MaxExpires = time.Second, time.Second
@@ -343,6 +344,7 @@ func TestWeRegisterWithATrunk(t *testing.T) {
 }
 
 func TestRefusedRegistrationIsNotHammered(t *testing.T) {
+	t.Parallel()
 	p := newPeer(t, "127.0.0.1:9")
 	x, serve := prepareTrunk(t, func(c *Config) {
 		c.Trunks = []Trunk{{Name: "A", Proxy: "sip:" + p.addr, User: "u", Password: "p", Register: true}}
