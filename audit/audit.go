@@ -47,44 +47,71 @@ type Event struct {
 // Append adds an entry to the log in the caller's transaction. Appenders are served one at a time. An At earlier than
 // the last event's is raised to it, because the times of the log never run backwards (invariant I3).
 func Append(tx *storage.Tx, e Entry) (Event, error) {
-	if e.Stream == "" || e.Type == "" || e.Actor == "" {
-		return Event{}, fmt.Errorf("append %q to the audit log: stream, type and actor are required", e.Type)
+	events, err := AppendAll(tx, []Entry{e})
+	if err != nil {
+		return Event{}, err
 	}
-	payload := []byte("{}")
-	if e.Payload != nil {
-		var err error
-		if payload, err = json.Marshal(e.Payload); err != nil {
-			return Event{}, fmt.Errorf("append %s to the audit log: %w", e.Type, err)
+	return events[0], nil
+}
+
+// AppendAll is Append for entries that follow one another. The head of the log is read and written once for all of them, and a
+// stream asked once for its last event: a command that brings three events about costs little more than one with a single one.
+func AppendAll(tx *storage.Tx, entries []Entry) ([]Event, error) {
+	if len(entries) == 0 {
+		return nil, nil
+	}
+	payloads := make([][]byte, len(entries))
+	for i, e := range entries {
+		if e.Stream == "" || e.Type == "" || e.Actor == "" {
+			return nil, fmt.Errorf("append %q to the audit log: stream, type and actor are required", e.Type)
+		}
+		payloads[i] = []byte("{}")
+		if e.Payload != nil {
+			var err error
+			if payloads[i], err = json.Marshal(e.Payload); err != nil {
+				return nil, fmt.Errorf("append %s to the audit log: %w", e.Type, err)
+			}
 		}
 	}
-	if e.At.IsZero() {
-		e.At = time.Now()
+	fail := func(err error) ([]Event, error) {
+		return nil, fmt.Errorf("append %s to the audit log: %w", entries[0].Type, err)
 	}
 	head, err := readHead(tx, tx.ForUpdate())
 	if err != nil {
-		return Event{}, fmt.Errorf("append %s to the audit log: %w", e.Type, err)
+		return fail(err)
 	}
-	n, err := storage.One(tx, storage.Value[int64], `SELECT COALESCE(MAX(stream_seq), 0) FROM audit_event WHERE stream = $1`, e.Stream)
-	if err != nil {
-		return Event{}, fmt.Errorf("append %s to the audit log: %w", e.Type, err)
+	last := map[string]int64{}
+	out := make([]Event, len(entries))
+	for i, e := range entries {
+		n, known := last[e.Stream]
+		if !known {
+			if n, err = storage.One(tx, storage.Value[int64], `SELECT COALESCE(MAX(stream_seq), 0) FROM audit_event WHERE stream = $1`, e.Stream); err != nil {
+				return fail(err)
+			}
+		}
+		if e.At.IsZero() {
+			e.At = time.Now()
+		}
+		ev := Event{
+			Seq: head.seq + 1, Stream: e.Stream, StreamSeq: n + 1, At: e.At.UTC().Truncate(time.Millisecond),
+			Actor: e.Actor, Type: e.Type, Rule: e.Rule, Payload: payloads[i], Prev: head.hash,
+		}
+		if ev.At.Before(head.at) {
+			ev.At = head.at
+		}
+		ev.Hash = ev.sum()
+		if _, err := tx.Exec(`INSERT INTO audit_event (seq, stream, stream_seq, at, actor, type, rule, payload, prev, hash)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+			ev.Seq, ev.Stream, ev.StreamSeq, ev.At.UnixMilli(), ev.Actor, ev.Type, ev.Rule, string(ev.Payload), ev.Prev, ev.Hash); err != nil {
+			return fail(err)
+		}
+		head.seq, head.at, head.hash = ev.Seq, ev.At, ev.Hash
+		last[e.Stream], out[i] = ev.StreamSeq, ev
 	}
-	ev := Event{
-		Seq: head.seq + 1, Stream: e.Stream, StreamSeq: n + 1, At: e.At.UTC().Truncate(time.Millisecond),
-		Actor: e.Actor, Type: e.Type, Rule: e.Rule, Payload: payload, Prev: head.hash,
+	if _, err := tx.Exec(`UPDATE audit_head SET seq = $1, at = $2, hash = $3 WHERE id = 1`, head.seq, head.at.UnixMilli(), head.hash); err != nil {
+		return fail(err)
 	}
-	if ev.At.Before(head.at) {
-		ev.At = head.at
-	}
-	ev.Hash = ev.sum()
-	if _, err := tx.Exec(`INSERT INTO audit_event (seq, stream, stream_seq, at, actor, type, rule, payload, prev, hash)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		ev.Seq, ev.Stream, ev.StreamSeq, ev.At.UnixMilli(), ev.Actor, ev.Type, ev.Rule, string(ev.Payload), ev.Prev, ev.Hash); err != nil {
-		return Event{}, fmt.Errorf("append %s to the audit log: %w", e.Type, err)
-	}
-	if _, err := tx.Exec(`UPDATE audit_head SET seq = $1, at = $2, hash = $3 WHERE id = 1`, ev.Seq, ev.At.UnixMilli(), ev.Hash); err != nil {
-		return Event{}, fmt.Errorf("append %s to the audit log: %w", e.Type, err)
-	}
-	return ev, nil
+	return out, nil
 }
 
 // Stream returns the events of one thing in the order in which they happened.

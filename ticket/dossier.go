@@ -247,10 +247,8 @@ func (d *dossier) save(tx *storage.Tx) error {
 			return err
 		}
 	}
-	for _, e := range d.pending {
-		if _, err := audit.Append(tx, e); err != nil {
-			return err
-		}
+	if _, err := audit.AppendAll(tx, d.pending); err != nil {
+		return err
 	}
 	for _, text := range d.texted {
 		if d.o.SendText == nil {
