@@ -3,7 +3,6 @@ package console
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/csv"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -13,11 +12,10 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/xuri/excelize/v2"
-
 	"lianxin/audit"
 	"lianxin/org"
 	"lianxin/storage"
+	"lianxin/table"
 	"lianxin/ticket"
 	"lianxin/workday"
 )
@@ -162,9 +160,9 @@ func (s *Server) exportFile(w http.ResponseWriter, r *http.Request, u *user) {
 	name, media := "诉求导出-"+now.In(workday.Zone).Format("20060102-150405")+".csv", "text/csv; charset=utf-8"
 	if in.text("as") == "xlsx" {
 		name, media = strings.TrimSuffix(name, ".csv")+".xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-		err = exportBook(&out, rows, "导出人 "+u.Name+"　"+now.In(workday.Zone).Format("2006-01-02 15:04:05")+"　编号 "+id)
+		err = table.WriteXLSX(&out, rows, table.Book{Sheet: "诉求", Title: "诉求导出", Mark: "导出人 " + u.Name + "　" + now.In(workday.Zone).Format("2006-01-02 15:04:05") + "　编号 " + id})
 	} else {
-		err = exportCSV(&out, rows)
+		err = table.WriteCSV(&out, rows)
 	}
 	if err != nil {
 		s.fail(w, r, err)
@@ -200,63 +198,6 @@ func (s *Server) exportRow(tx *storage.Tx, rows [][]string, t ticket.Ticket, cha
 	h := sha256.Sum256([]byte(id + "/" + t.ID))
 	return append(rows, []string{t.Number, channels[t.Channel], t.ExternalID, at(t.ReceivedAt), t.StateLabel(), string(t.Colour), t.Kind.Label(), maskText(t.Title), maskText(t.Body), maskText(t.Place), host,
 		maskText(reply), stars, at(t.ClosedAt), t.IncidentNo, mark + " 行:" + hex.EncodeToString(h[:5])}), nil
-}
-
-// exportCSV writes rows for spreadsheet programs; a text that one would run as a formula gets an apostrophe in front.
-func exportCSV(out *bytes.Buffer, rows [][]string) error {
-	out.WriteString("\xEF\xBB\xBF")
-	c := csv.NewWriter(out)
-	c.UseCRLF = true
-	for _, row := range rows {
-		cells := make([]string, len(row))
-		for i, v := range row {
-			if cells[i] = v; v != "" && strings.ContainsRune("=+-@\t\r", rune(v[0])) {
-				cells[i] = "'" + v
-			}
-		}
-		if err := c.Write(cells); err != nil {
-			return err
-		}
-	}
-	c.Flush()
-	return c.Error()
-}
-
-// exportBook writes rows as a workbook with the mark at the head and foot of each printed page too.
-func exportBook(out *bytes.Buffer, rows [][]string, mark string) error {
-	f := excelize.NewFile()
-	defer f.Close()
-	const sheet = "诉求"
-	if err := f.SetSheetName("Sheet1", sheet); err != nil {
-		return err
-	}
-	w, err := f.NewStreamWriter(sheet)
-	if err != nil {
-		return err
-	}
-	for i, row := range rows {
-		cell, err := excelize.CoordinatesToCellName(1, i+1)
-		if err != nil {
-			return err
-		}
-		cells := make([]any, len(row))
-		for j, v := range row {
-			cells[j] = v
-		}
-		if err := w.SetRow(cell, cells); err != nil {
-			return err
-		}
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	if err := f.SetHeaderFooter(sheet, &excelize.HeaderFooterOptions{OddHeader: "&C" + mark, OddFooter: "&C" + mark + "　&P/&N"}); err != nil {
-		return err
-	}
-	if err := f.SetDocProps(&excelize.DocProperties{Title: "诉求导出", Description: mark}); err != nil {
-		return err
-	}
-	return f.Write(out)
 }
 
 // factsOf are the members of an event's payload as text.

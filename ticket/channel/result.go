@@ -2,7 +2,6 @@ package channel
 
 import (
 	"context"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,10 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/xuri/excelize/v2"
-
 	"lianxin/audit"
 	"lianxin/storage"
+	"lianxin/table"
 	"lianxin/ticket"
 	"lianxin/workday"
 )
@@ -125,7 +123,7 @@ func (g *Gateway) relayApproval(tx *storage.Tx, e audit.Event, id string, out []
 		return nil
 	}
 	n, err := storage.One(tx, storage.Value[int], `SELECT COUNT(*) FROM channel_result WHERE ticket_id = $1`, id)
-	if err != nil || n == 0 {
+	if err != nil {
 		return err
 	}
 	t, err := g.Office.Get(tx, id)
@@ -133,7 +131,7 @@ func (g *Gateway) relayApproval(tx *storage.Tx, e audit.Event, id string, out []
 		return err
 	}
 	for _, c := range out {
-		if c.Kind == Push {
+		if c.Kind == SMTP && !t.RepliedAt.IsZero() || c.Kind == Push && n > 0 {
 			if err := g.message(tx, c, e, t, "", true); err != nil {
 				return err
 			}
@@ -346,58 +344,7 @@ func WriteItems(w io.Writer, items []Result, workbook bool) error {
 		rows = append(rows, r.cells())
 	}
 	if workbook {
-		return writeBook(w, "办理结果", rows)
+		return table.WriteXLSX(w, rows, table.Book{Sheet: "办理结果"})
 	}
-	return writeCSV(w, rows)
-}
-
-// writeCSV writes rows for spreadsheet programs. A text that one would run as a formula gets an apostrophe in front.
-func writeCSV(w io.Writer, rows [][]string) error {
-	if _, err := io.WriteString(w, "\xEF\xBB\xBF"); err != nil {
-		return err
-	}
-	c := csv.NewWriter(w)
-	c.UseCRLF = true
-	for _, row := range rows {
-		cells := make([]string, len(row))
-		for i, v := range row {
-			if cells[i] = v; v != "" && strings.ContainsRune("=+-@\t\r", rune(v[0])) {
-				cells[i] = "'" + v
-			}
-		}
-		if err := c.Write(cells); err != nil {
-			return err
-		}
-	}
-	c.Flush()
-	return c.Error()
-}
-
-func writeBook(w io.Writer, sheet string, rows [][]string) error {
-	f := excelize.NewFile()
-	defer f.Close()
-	if err := f.SetSheetName("Sheet1", sheet); err != nil {
-		return err
-	}
-	out, err := f.NewStreamWriter(sheet)
-	if err != nil {
-		return err
-	}
-	for i, row := range rows {
-		cell, err := excelize.CoordinatesToCellName(1, i+1)
-		if err != nil {
-			return err
-		}
-		cells := make([]any, len(row))
-		for j, v := range row {
-			cells[j] = v
-		}
-		if err := out.SetRow(cell, cells); err != nil {
-			return err
-		}
-	}
-	if err := out.Flush(); err != nil {
-		return err
-	}
-	return f.Write(w)
+	return table.WriteCSV(w, rows)
 }
