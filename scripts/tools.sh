@@ -19,6 +19,7 @@ want=(
 	"/usr/sbin/mariadbd:mariadb-server"
 	"bearerbox:kannel"
 	"/usr/sbin/dovecot:dovecot-imapd"
+	"/usr/lib/python3/dist-packages/aiosmtpd:python3-aiosmtpd"
 	"/usr/lib/kannel/test/fakesmsc:kannel-extras"
 	"tshark:tshark"
 	"node:nodejs"

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lianxin/audit"
+	"lianxin/contact"
 	"lianxin/org"
 	"lianxin/storage"
 	"lianxin/ticket"
@@ -21,22 +22,24 @@ const (
 	Push    = "push"    // tells the body that sent a request how it stands, and its result, over HTTP
 	Webhook = "webhook" // tells any system what happened to tickets, without personal data
 	Results = "results" // writes files of results into a folder, signed when there is a secret
+	SMTP    = "smtp"    // mails those who wrote a letter their answer
 )
 
 // ConnectorKinds lists all kinds.
-var ConnectorKinds = []string{IMAP, Folder, Push, Webhook, Results}
+var ConnectorKinds = []string{IMAP, SMTP, Folder, Push, Webhook, Results}
 
 // Settings of a connector; each kind uses some of them.
 type Settings struct {
-	Addr     string   `json:"addr,omitempty"`     // IMAP: host:port
-	TLS      string   `json:"tls,omitempty"`      // IMAP: "tls" (default), "starttls", or "none" on the own machine
-	CA       string   `json:"ca,omitempty"`       // IMAP: file of the certificate (PEM) that vouches for the server, when the system's do not
-	User     string   `json:"user,omitempty"`     // IMAP
+	Addr     string   `json:"addr,omitempty"`     // IMAP, SMTP: host:port
+	TLS      string   `json:"tls,omitempty"`      // IMAP, SMTP: "tls" (default), "starttls", or "none" on the own machine
+	CA       string   `json:"ca,omitempty"`       // IMAP, SMTP: file of the certificate (PEM) that vouches for the server, when the system's do not
+	User     string   `json:"user,omitempty"`     // IMAP, SMTP
+	From     string   `json:"from,omitempty"`     // SMTP: address that mails are from; User when empty
 	Mailbox  string   `json:"mailbox,omitempty"`  // IMAP; INBOX when empty
 	Dir      string   `json:"dir,omitempty"`      // Folder, Results
 	URL      string   `json:"url,omitempty"`      // Push, Webhook
 	Events   []string `json:"events,omitempty"`   // Webhook: types, or beginnings of types such as "ticket."; all when empty
-	Statuses bool     `json:"statuses,omitempty"` // Push: every change of state too, not only the result
+	Statuses bool     `json:"statuses,omitempty"` // Push: every change of state too, not only the result; SMTP: that a letter has come, too
 }
 
 // Connector moves requests or results by itself.
@@ -108,7 +111,7 @@ func (g *Gateway) Connector(tx *storage.Tx, id string) (Connector, error) {
 
 // outward are the connectors that want to hear of tickets.
 func (g *Gateway) outward(tx *storage.Tx) ([]Connector, error) {
-	return storage.All(tx, g.scanConnector, selectConnector+` WHERE enabled = TRUE AND kind IN ('push', 'webhook') ORDER BY id`)
+	return storage.All(tx, g.scanConnector, selectConnector+` WHERE enabled = TRUE AND kind IN ('push', 'webhook', 'smtp') ORDER BY id`)
 }
 
 // PutConnector adds a connector (ID empty) or changes one; an empty Secret leaves the one that is there. A Runner works
@@ -176,6 +179,19 @@ func (g *Gateway) checkConnector(tx *storage.Tx, c Connector) error {
 	case IMAP:
 		if s.Addr == "" || s.User == "" {
 			return refuse("addr", "请填写邮件服务器地址和用户名")
+		}
+		if s.TLS != "" && s.TLS != "tls" && s.TLS != "starttls" && s.TLS != "none" {
+			return refuse("tls", "加密方式是 tls、starttls 或 none")
+		}
+		if s.TLS == "none" && !loopback(s.Addr) {
+			return refuse("tls", "不加密的连接只能连本机")
+		}
+	case SMTP:
+		if s.Addr == "" {
+			return refuse("addr", "请填写邮件服务器地址")
+		}
+		if _, err := contact.ParseMail(s.sender()); err != nil {
+			return refuse("from", "请填写发件地址")
 		}
 		if s.TLS != "" && s.TLS != "tls" && s.TLS != "starttls" && s.TLS != "none" {
 			return refuse("tls", "加密方式是 tls、starttls 或 none")

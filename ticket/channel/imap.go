@@ -81,13 +81,16 @@ func (g *Gateway) fetchMail(ctx context.Context, c Connector) (m moved, err erro
 		}
 		d := readMail(raw)
 		d.Channel, d.ReceivedAt = c.Channel, at
-		d.ExternalID = "eml:" + g.vault().For("channel.mail").Hash(string(raw))[:32]
+		d.ExternalID = mailedTicket + g.vault().For("channel.mail").Hash(string(raw))[:32]
 		if !whole {
 			d.Body = strings.TrimSpace(d.Body + "\n（邮件过大，此处只有开头部分，全文在邮箱中）")
 		}
 		odd := false
 		err = g.DB.Update(ctx, func(tx *storage.Tx) error {
-			_, err := g.Take(tx, d, ticket.System)
+			taken, err := g.answersOurs(tx, c, d)
+			if err == nil && !taken {
+				_, err = g.Take(tx, d, ticket.System)
+			}
 			if refusal, ok := ticket.RefusedWith(err); ok {
 				// A letter that the rules refuse as it is (an empty one, a very long one) is not lost: the original is kept with what can be shown.
 				g.log().Warn("channel: a letter cannot be taken as it is", "connector", c.Name, "uid", uid, "code", refusal.Code)
@@ -163,24 +166,34 @@ func fetchOne(conn *imapclient.Client, uid imap.UID) (raw []byte, at time.Time, 
 	return bytes.Clone(raw), head[0].InternalDate, whole, nil
 }
 
+// mailTLS is how the server of a mailbox proves who it is: by the system's certificates, or the one that the settings name.
+func mailTLS(c Connector, host string) (*tls.Config, error) {
+	secure := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
+	if c.Settings.CA == "" {
+		return secure, nil
+	}
+	pem, err := os.ReadFile(c.Settings.CA)
+	if err != nil {
+		return nil, fmt.Errorf("certificate of the mail server: %w", err)
+	}
+	secure.RootCAs = x509.NewCertPool()
+	if !secure.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, errors.New("certificate of the mail server: no certificate in the file")
+	}
+	return secure, nil
+}
+
 // dialMail connects to the mail server within the time that ctx leaves.
 func dialMail(ctx context.Context, c Connector) (*imapclient.Client, error) {
 	host, _, err := net.SplitHostPort(c.Settings.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("address of the mail server: %w", err)
 	}
-	roots := (*x509.CertPool)(nil)
-	if c.Settings.CA != "" {
-		pem, err := os.ReadFile(c.Settings.CA)
-		if err != nil {
-			return nil, fmt.Errorf("certificate of the mail server: %w", err)
-		}
-		roots = x509.NewCertPool()
-		if !roots.AppendCertsFromPEM(pem) {
-			return nil, errors.New("certificate of the mail server: no certificate in the file")
-		}
+	secure, err := mailTLS(c, host)
+	if err != nil {
+		return nil, err
 	}
-	secure := &tls.Config{ServerName: host, RootCAs: roots, MinVersion: tls.VersionTLS12, NextProtos: []string{"imap"}}
+	secure.NextProtos = []string{"imap"}
 	dialer := &net.Dialer{Timeout: timeout}
 	var conn net.Conn
 	if c.Settings.TLS == "" || c.Settings.TLS == "tls" {

@@ -32,6 +32,8 @@ func (g *Gateway) message(tx *storage.Tx, c Connector, e audit.Event, t ticket.T
 	var key, event string
 	var body any
 	switch c.Kind {
+	case SMTP:
+		return g.answerMail(tx, c, e, t)
 	case Webhook:
 		if !wants(c.Settings.Events, e.Type) {
 			return nil
@@ -114,18 +116,25 @@ var client = &http.Client{Timeout: timeout, CheckRedirect: func(*http.Request, [
 // it can be again; a message that is refused waits by itself.
 func (g *Gateway) deliver(ctx context.Context, c Connector) (m moved, err error) {
 	type row struct {
-		id, key  string
-		attempts int
-		body     []byte
+		id, key, ticket string
+		attempts        int
+		body            []byte
 	}
+	out := poster{send: func(ctx context.Context, id string, body []byte) (string, error) { return g.post(ctx, c, id, body) }, done: func() {}}
+	if c.Kind == SMTP {
+		out = g.mailer(c)
+	}
+	defer out.done()
 	defer func() {
 		_ = g.DB.View(context.WithoutCancel(ctx), func(tx *storage.Tx) (e error) { m.backlog, _, e = g.Waiters(tx, c.ID); return e })
 	}()
 	for ctx.Err() == nil {
 		var rows []row
 		err := g.DB.View(ctx, func(tx *storage.Tx) (err error) {
-			rows, err = storage.All(tx, func(r storage.Row) (x row, err error) { return x, r.Scan(&x.id, &x.key, &x.attempts, &x.body) },
-				`SELECT id, key, attempts, body FROM channel_outbox WHERE connector = $1 AND state = 'due' AND next_at <= $2 ORDER BY id LIMIT 50`, c.ID, storage.At(g.now()))
+			rows, err = storage.All(tx, func(r storage.Row) (x row, err error) {
+				return x, r.Scan(&x.id, &x.key, &x.ticket, &x.attempts, &x.body)
+			},
+				`SELECT id, key, ticket_id, attempts, body FROM channel_outbox WHERE connector = $1 AND state = 'due' AND next_at <= $2 ORDER BY id LIMIT 50`, c.ID, storage.At(g.now()))
 			return err
 		})
 		if err != nil {
@@ -142,7 +151,7 @@ func (g *Gateway) deliver(ctx context.Context, c Connector) (m moved, err error)
 			if err != nil {
 				return m, err
 			}
-			receipt, sendErr := g.post(ctx, c, r.id, []byte(plain))
+			receipt, sendErr := out.send(ctx, r.id, []byte(plain))
 			if errors.Is(sendErr, errUnreachable) || ctx.Err() != nil {
 				return m, sendErr
 			}
@@ -152,8 +161,13 @@ func (g *Gateway) deliver(ctx context.Context, c Connector) (m moved, err error)
 					return err
 				}
 				state, next := "due", g.now()
-				if r.attempts >= len(backoff) {
+				if r.attempts >= len(backoff) || errors.Is(sendErr, errForGood) {
 					state = "dead"
+					if c.Kind == SMTP {
+						if err := g.undelivered(tx, r.id, r.ticket, sendErr.Error()); err != nil {
+							return err
+						}
+					}
 				} else {
 					next = next.Add(backoff[r.attempts])
 				}
@@ -175,6 +189,9 @@ func (g *Gateway) deliver(ctx context.Context, c Connector) (m moved, err error)
 
 // reach looks whether the other side answers at all, so that a dead one is seen before there is something to send.
 func (g *Gateway) reach(ctx context.Context, c Connector) error {
+	if c.Kind == SMTP {
+		return reachSMTP(ctx, c)
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, c.Settings.URL, nil)
 	if err != nil {
 		return err

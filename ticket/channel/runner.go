@@ -131,7 +131,7 @@ func (r *Runner) run(ctx context.Context, c Connector) {
 			m, err = g.fetchMail(within, c)
 		case Folder:
 			m, err = g.takeFiles(within, c)
-		case Push, Webhook:
+		case Push, Webhook, SMTP:
 			m, err = g.deliver(within, c)
 		case Results:
 			m, err = g.putResults(within, c)
