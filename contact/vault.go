@@ -1,6 +1,7 @@
 package contact
 
 import (
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hmac"
@@ -8,7 +9,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
+
+	"lianxin/audit"
+	"lianxin/storage"
 )
 
 // ErrSealed is returned by Open when the text cannot be opened: it was made
@@ -217,4 +222,51 @@ func (v *Vault) Reload() error {
 		return nil
 	}
 	return v.use(keys)
+}
+
+// ErrKeyInUse is returned by Retire for the key that seals now.
+var ErrKeyInUse = errors.New("this key seals now: rotate first")
+
+// OldKeys are the ids of the sealing keys that are kept only to open what they once sealed, the oldest first.
+func (v *Vault) OldKeys() (ids []string) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	for _, k := range v.keys.Seal {
+		if k.ID != v.keys.Current {
+			ids = append(ids, k.ID)
+		}
+	}
+	return ids
+}
+
+// Retire takes an older sealing key out of the key file for good. What it sealed can never be opened again, backups included:
+// that nothing does is for the caller to make sure of. db is the database that Bind has bound to the keys.
+func (v *Vault) Retire(ctx context.Context, db *storage.DB, id string) error {
+	keys, err := readKeys(v.path)
+	if err != nil {
+		return fmt.Errorf("retire key %s: %w", id, err)
+	}
+	if keys.Current == id {
+		return fmt.Errorf("retire key %s: %w", id, ErrKeyInUse)
+	}
+	next := keys
+	next.Seal = slices.DeleteFunc(slices.Clone(keys.Seal), func(k key) bool { return k.ID == id })
+	if len(next.Seal) == len(keys.Seal) {
+		return fmt.Errorf("retire key %s: %w", id, storage.ErrNotFound)
+	}
+	// The database forgets it first: a key that is there and not asked for does no harm, one that is asked for and gone stops the start.
+	err = db.Update(ctx, func(tx *storage.Tx) error {
+		if _, err := tx.Exec(`DELETE FROM contact_key WHERE id = $1`, id); err != nil {
+			return err
+		}
+		_, err := audit.Append(tx, audit.Entry{Stream: "keys", Type: "keys.retired", Actor: "system", Payload: map[string]string{"key": id}})
+		return err
+	})
+	if err == nil {
+		err = replaceKeys(v.path, next)
+	}
+	if err != nil {
+		return fmt.Errorf("retire key %s: %w", id, err)
+	}
+	return v.use(next)
 }

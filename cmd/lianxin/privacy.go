@@ -6,15 +6,20 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"time"
 
+	"lianxin/contact"
+	"lianxin/ivr"
 	"lianxin/privacy"
 	"lianxin/storage"
 )
 
 type keysCmd struct {
 	Rotate keysRotateCmd `cmd:"" help:"Make a new sealing key and seal everything again with it, also while the server runs; may be stopped and run again."`
-	Status keysStatusCmd `cmd:"" help:"How many texts of each column older keys still seal."`
+	Status keysStatusCmd `cmd:"" help:"How many texts of each column, and how many recordings, older keys still seal."`
+	Retire keysRetireCmd `cmd:"" help:"Take an older key out of the key file, once nothing is sealed with it any more."`
 }
 
 type keysRotateCmd struct {
@@ -40,7 +45,7 @@ func (k *keysRotateCmd) Run(ctx context.Context, m *Main, cfg *Config) error {
 		if err := vault.Bind(ctx, c.db); err != nil {
 			return err
 		}
-		fmt.Fprintf(m.Out, "new key %s; older keys stay in the file, for backups and recordings\n", vault.KeyID())
+		fmt.Fprintf(m.Out, "new key %s; older keys stay in the file, for backups (lianxin keys retire takes one out)\n", vault.KeyID())
 	}
 	told := func(what string, n int) { fmt.Fprintf(m.Out, "  %s: %d\n", what, n) }
 	total, err := privacy.Reseal(ctx, c.db, c.office, told)
@@ -60,10 +65,86 @@ func (k *keysRotateCmd) Run(ctx context.Context, m *Main, cfg *Config) error {
 		}
 	}
 	fmt.Fprintf(m.Out, "%d texts sealed again with key %s\n", total, vault.KeyID())
+	if err == nil {
+		err = rewrapFiles(ctx, m, cfg, c.db, vault)
+	}
 	if err != nil {
 		return fmt.Errorf("%w; go on with: lianxin keys rotate --reseal-only", err)
 	}
 	return nil
+}
+
+// rewrapFiles does what keys rotate does for what lies in files: recordings and captured packets.
+func rewrapFiles(ctx context.Context, m *Main, cfg *Config, db *storage.DB, vault *contact.Vault) error {
+	w, err := ivr.Calls{Vault: vault}.RewrapRecordings(ctx, db, filepath.Join(cfg.Data, recordingsDir), false)
+	fmt.Fprintf(m.Out, "%d recordings have their key wrapped anew, %d had the present one, %d are not on this disk\n", w.Done, w.Already, w.Missing)
+	if err != nil {
+		return err
+	}
+	n, _, err := cfg.packets(vault).Reseal(false)
+	fmt.Fprintf(m.Out, "packets of %d calls sealed again\n", n)
+	return err
+}
+
+type keysRetireCmd struct {
+	Key  string `arg:"" help:"Id of the key, as keys status names it."`
+	Keep string `required:"" help:"File that gets a copy of the key file as it is now (mode 0600), to be locked away: backups made before need it." type:"path"`
+}
+
+// Run refuses while anything is sealed with the key.
+func (k *keysRetireCmd) Run(ctx context.Context, m *Main, cfg *Config) error {
+	c, err := openRooms(ctx, cfg, newLogger(m.Err, cfg))
+	if err != nil {
+		return err
+	}
+	defer c.db.Close()
+	vault := c.book.Vault
+	if !slices.Contains(vault.OldKeys(), k.Key) {
+		return fmt.Errorf("%s is no older key of %s; there are %v", k.Key, filepath.Join(cfg.Data, keysFile), vault.OldKeys())
+	}
+	use, err := keyUse(ctx, cfg, c.db, vault)
+	if err != nil {
+		return err
+	}
+	if n := use[k.Key]; n > 0 {
+		return fmt.Errorf("key %s still seals %d texts or recordings: lianxin keys rotate --reseal-only seals them again", k.Key, n)
+	}
+	old, err := os.ReadFile(filepath.Join(cfg.Data, keysFile))
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(k.Keep, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("keep the old key file: %w", err)
+	}
+	_, err = f.Write(old)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("keep the old key file: %w", err)
+	}
+	if err := vault.Retire(ctx, c.db, k.Key); err != nil {
+		return err
+	}
+	fmt.Fprintf(m.Out, "key %s is retired; %s still holds it for backups made before: lock it away\n", k.Key, k.Keep)
+	return nil
+}
+
+// keyUse counts what each older key still seals: in the database, and in files.
+func keyUse(ctx context.Context, cfg *Config, db *storage.DB, vault *contact.Vault) (map[string]int, error) {
+	use, err := privacy.KeyUse(ctx, db, vault)
+	if err != nil {
+		return nil, err
+	}
+	w, err := ivr.Calls{Vault: vault}.RewrapRecordings(ctx, db, filepath.Join(cfg.Data, recordingsDir), true)
+	if err != nil {
+		return nil, err
+	}
+	_, packets, err := cfg.packets(vault).Reseal(true)
+	for _, more := range []map[string]int{w.Old, packets} {
+		for id, n := range more {
+			use[id] += n
+		}
+	}
+	return use, err
 }
 
 type keysStatusCmd struct{}
@@ -85,6 +166,17 @@ func (keysStatusCmd) Run(ctx context.Context, m *Main, cfg *Config) error {
 		old += s.Old
 	}
 	fmt.Fprintf(m.Out, "present key %s; %d texts are sealed with older keys\n", c.book.Vault.KeyID(), old)
+	use, err := keyUse(ctx, cfg, c.db, c.book.Vault)
+	if err != nil {
+		return err
+	}
+	for _, id := range c.book.Vault.OldKeys() {
+		if n := use[id]; n > 0 {
+			fmt.Fprintf(m.Out, "older key %s still seals %d texts, recordings or packets\n", id, n)
+		} else {
+			fmt.Fprintf(m.Out, "older key %s seals nothing any more; lianxin keys retire %s takes it out\n", id, id)
+		}
+	}
 	return nil
 }
 
