@@ -170,6 +170,57 @@ func (b *Book) Whole(tx *storage.Tx, id string) (Who, error) {
 	return w, nil
 }
 
+// ErrTaken is returned by Correct when a number or address is another person's already.
+var ErrTaken = errors.New("it belongs to another person already")
+
+// Correct puts what the person says is right in the place of what we have: fields of who that are empty stay as they are.
+// It enters into the log which of them changed, by whom and why, without a word of what they say.
+func (b *Book) Correct(tx *storage.Tx, id string, who Who, by, because string) error {
+	if _, err := b.Get(tx, id); err != nil {
+		return fmt.Errorf("correct: %w", err)
+	}
+	var changed []string
+	set := func(what, column, hash string, sealed []byte) error {
+		query, args := `UPDATE contact SET `+column+`_sealed = $2, changed = $3`, []any{id, sealed, storage.At(b.now())}
+		if hash != "" {
+			n, err := storage.One(tx, storage.Value[int], `SELECT COUNT(*) FROM contact WHERE `+column+`_hash = $1 AND id <> $2`, hash, id)
+			if err != nil {
+				return err
+			}
+			if n > 0 {
+				return fmt.Errorf("%s: %w", what, ErrTaken)
+			}
+			query, args = query+`, `+column+`_hash = $4`, append(args, hash)
+		}
+		if _, err := tx.Exec(query+` WHERE id = $1`, args...); err != nil {
+			return err
+		}
+		changed = append(changed, what)
+		return nil
+	}
+	var err error
+	if n := NameOf(who.Name); !n.IsZero() {
+		err = set("name", "name", "", b.Vault.For(namePurpose).Seal(n.Clear()))
+	}
+	if err == nil && !who.Phone.IsZero() {
+		err = set("phone", "phone", b.Vault.HashPhone(who.Phone), b.Vault.For(phonePurpose).Seal(who.Phone.Clear()))
+	}
+	if err == nil && who.Mail != "" {
+		var address string
+		if address, err = ParseMail(who.Mail); err == nil {
+			box := b.Vault.For(mailPurpose)
+			err = set("mail", "email", box.Hash(address), box.Seal(address))
+		}
+	}
+	if err == nil && len(changed) > 0 {
+		_, err = audit.Append(tx, audit.Entry{Stream: Stream(id), Type: "contact.corrected", Actor: by, At: b.now(), Payload: map[string]any{"fields": changed, "because": because}})
+	}
+	if err != nil {
+		return fmt.Errorf("correct person %s: %w", id, err)
+	}
+	return nil
+}
+
 // MaskedMail is a person's mail address as pages show it, "" when none is known.
 func (b *Book) MaskedMail(tx *storage.Tx, id string) (string, error) {
 	w, err := b.Whole(tx, id)

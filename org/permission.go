@@ -43,57 +43,61 @@ const (
 	ViewAlerts    Action = "alert.view"
 	AckAlert      Action = "alert.ack"
 
-	Supervise    Action = "supervise"                   // 督办: issue, follow, 催办
-	ApproveList  Action = "supervise.approve"           // 挂牌, 摘牌
-	OpenConsult  Action = "consult.open"                // 会商
-	GiveOpinion  Action = "consult.opinion"             //
-	IssueOrder   Action = "order.issue"                 // 调度指令
-	Backcheck    Action = "backcheck"                   // 倒查
-	ViewWatch    Action = "watch.view"                  // 重点关注
-	ApproveWatch Action = "watch.approve"               //
-	ViewRatings  Action = "window.view"                 // 好差评
-	AppealRating Action = "window.appeal"               //
-	JudgeAppeal  Action = "window.judge"                //
-	RateService  Action = "window.rate"                 //
-	ViewReports  Action = "report.view"                 //
-	DraftReport  Action = "report.draft"                //
-	IssueReport  Action = "report.publish"              //
-	ExportData   Action = "data.export"                 //
-	ViewSurvey   Action = "survey.view"                 //
-	RunSurvey    Action = "survey.run"                  //
-	SetSurvey    Action = "survey.configure"            // classes, templates, caps
-	ImportData   Action = "records.import"              //
-	ViewTexts    Action = "sms.view"                    // numbers masked
-	UseHandset   Action = "sms.handset"                 // the simulated handset
-	SortReplies  Action = "sms.sort-replies"            // replies that a person must read
-	ViewBoard    Action = "board.view"                  // live calls and waiting callers
-	TakeCalls    Action = "call.take"                   //
-	ViewCalls    Action = "call.view"                   //
-	PlayCalls    Action = "call.play"                   // recordings
-	HoldCalls    Action = "call.hold"                   // keep a recording beyond its time
-	ExportCalls  Action = "call.export"                 // recordings and call records as files
-	TraceCalls   Action = "call.trace"                  // signalling and media of a call, without its sound
-	CaptureCalls Action = "call.capture"                // packets of a call
-	BlockCallers Action = "call.block"                  // propose a nuisance caller
-	JudgeBlocks  Action = "call.block-approve"          // and approve it: never the same person
-	ListenIn     Action = "call.listen"                 // live: listen, whisper, barge
-	DialOut      Action = "call.dial"                   // numbers outside, and transfers there
-	ViewPeople   Action = "contact.view"                // masked
-	Reveal       Action = "contact.reveal"              // in the open, with a reason
-	RevealSecret Action = "contact.reveal-confidential" // of a person who asked for confidentiality
-	EditPeople   Action = "contact.edit"                //
-	OptOutPeople Action = "contact.opt-out"             //
-	ShieldPeople Action = "contact.shield"              // 免打扰
-	ReadKB       Action = "knowledge.view"              //
-	EditKB       Action = "knowledge.edit"              //
-	ViewStaff    Action = "org.view"                    //
-	ManageStaff  Action = "org.manage"                  // units, staff, extensions
-	ManageTokens Action = "token.manage"                //
-	ManageRoster Action = "roster.manage"               // shifts, and what seats serve
-	ManageRules  Action = "rules.manage"                // limits, calendar, channels, flows
-	ViewRules    Action = "rules.view"                  // limits and calendar as they stand
-	ViewAudit    Action = "audit.view"                  //
-	ViewHealth   Action = "system.view"                 // health and metrics on pages
+	Supervise      Action = "supervise"                   // 督办: issue, follow, 催办
+	ApproveList    Action = "supervise.approve"           // 挂牌, 摘牌
+	OpenConsult    Action = "consult.open"                // 会商
+	GiveOpinion    Action = "consult.opinion"             //
+	IssueOrder     Action = "order.issue"                 // 调度指令
+	Backcheck      Action = "backcheck"                   // 倒查
+	ViewWatch      Action = "watch.view"                  // 重点关注
+	ApproveWatch   Action = "watch.approve"               //
+	ViewRatings    Action = "window.view"                 // 好差评
+	AppealRating   Action = "window.appeal"               //
+	JudgeAppeal    Action = "window.judge"                //
+	RateService    Action = "window.rate"                 //
+	ViewReports    Action = "report.view"                 //
+	DraftReport    Action = "report.draft"                //
+	IssueReport    Action = "report.publish"              //
+	ExportData     Action = "data.export"                 //
+	ViewSurvey     Action = "survey.view"                 //
+	RunSurvey      Action = "survey.run"                  //
+	SetSurvey      Action = "survey.configure"            // classes, templates, caps
+	ImportData     Action = "records.import"              //
+	ViewTexts      Action = "sms.view"                    // numbers masked
+	UseHandset     Action = "sms.handset"                 // the simulated handset
+	SortReplies    Action = "sms.sort-replies"            // replies that a person must read
+	ViewBoard      Action = "board.view"                  // live calls and waiting callers
+	TakeCalls      Action = "call.take"                   //
+	ViewCalls      Action = "call.view"                   //
+	PlayCalls      Action = "call.play"                   // recordings
+	HoldCalls      Action = "call.hold"                   // keep a recording beyond its time
+	ExportCalls    Action = "call.export"                 // recordings and call records as files
+	TraceCalls     Action = "call.trace"                  // signalling and media of a call, without its sound
+	CaptureCalls   Action = "call.capture"                // packets of a call
+	BlockCallers   Action = "call.block"                  // propose a nuisance caller
+	JudgeBlocks    Action = "call.block-approve"          // and approve it: never the same person
+	ListenIn       Action = "call.listen"                 // live: listen, whisper, barge
+	DialOut        Action = "call.dial"                   // numbers outside, and transfers there
+	ViewPeople     Action = "contact.view"                // masked
+	Reveal         Action = "contact.reveal"              // in the open, with a reason
+	RevealSecret   Action = "contact.reveal-confidential" // of a person who asked for confidentiality
+	EditPeople     Action = "contact.edit"                //
+	OptOutPeople   Action = "contact.opt-out"             //
+	ShieldPeople   Action = "contact.shield"              // 免打扰
+	ViewPersonal   Action = "person.view"                 // what people ask about their own data
+	HandlePersonal Action = "person.handle"               // register and carry out: copy, correction, erasure
+	JudgePersonal  Action = "person.approve"              // and approve it: never the same person
+	ReadKB         Action = "knowledge.view"              //
+	EditKB         Action = "knowledge.edit"              //
+	ViewStaff      Action = "org.view"                    //
+	ManageStaff    Action = "org.manage"                  // units, staff, extensions
+	ManageTokens   Action = "token.manage"                //
+	ManageRoster   Action = "roster.manage"               // shifts, and what seats serve
+	ManageRules    Action = "rules.manage"                // limits, calendar, channels, flows
+	SetMailTexts   Action = "mail.configure"              // texts of mails to citizens: proposed by one, approved by another
+	ViewRules      Action = "rules.view"                  // limits and calendar as they stand
+	ViewAudit      Action = "audit.view"                  //
+	ViewHealth     Action = "system.view"                 // health and metrics on pages
 )
 
 // Groups of roles that the table below is written with.
@@ -191,6 +195,9 @@ var table = []struct {
 	{OptOutPeople, "登记退订", is(Operator, Bot, Dispatcher, Caller, Supervisor)},
 	{ShieldPeople, "登记免打扰", is(Caller, Supervisor)},
 
+	{ViewPersonal, "查看个人信息请求", is(Leader, Inspector, Auditor)},
+	{HandlePersonal, "办理个人信息请求", is(Inspector)},
+	{JudgePersonal, "批准个人信息请求", is(Leader, Inspector)},
 	{ReadKB, "查阅知识库", join(house, is(Bot))},
 	{EditKB, "维护知识库", is(Supervisor, Analyst)},
 	{ViewStaff, "查看机构人员", join(centre, is(Reviewer, WindowManager, Inspector, Admin, Auditor))},
@@ -198,6 +205,7 @@ var table = []struct {
 	{ManageTokens, "管理接口令牌", is(Admin)},
 	{ManageRoster, "管理排班和坐席", is(Supervisor, Admin)},
 	{ManageRules, "管理规则", is(Admin)},
+	{SetMailTexts, "拟定和批准邮件模板", is(Supervisor, Leader, Admin)},
 	{ViewRules, "查看规则", join(centre, is(Reviewer, Inspector, Admin, Auditor))},
 	{ViewAudit, "查看审计日志", is(Auditor)},
 	{ViewHealth, "查看系统运行状态", is(Supervisor, Leader, Admin, Auditor)},

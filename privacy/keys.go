@@ -54,6 +54,9 @@ var Columns = []Column{
 	{"call_trace", "call_id", "body", "call.trace", false},
 	{"call_block", "id", "number_sealed", "call.block", false},
 	{"org_handover", "id", "note_sealed", "org.handover", false},
+	{"person_request", "id", "ground", "person.ground", false},
+	{"person_request", "id", "change", "person.change", false},
+	{"person_request", "id", "note", "person.note", false},
 }
 
 // Status is how many texts of a column the present key seals, and how many an older one.
@@ -78,6 +81,24 @@ func KeyStatus(ctx context.Context, db *storage.DB, v *contact.Vault) ([]Status,
 			}
 			s.New = all - s.Old
 			out = append(out, s)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// KeyUse counts what each key still seals in the database, by the key's id.
+func KeyUse(ctx context.Context, db *storage.DB, v *contact.Vault) (map[string]int, error) {
+	out := map[string]int{}
+	err := db.View(ctx, func(tx *storage.Tx) error {
+		for _, id := range append(v.OldKeys(), v.KeyID()) {
+			for _, c := range append([]Column{{"ticket_raw", "id", "sealed", "ticket.raw", false}}, Columns...) {
+				n, err := storage.One(tx, storage.Value[int], `SELECT COUNT(*) FROM `+c.Table+fmt.Sprintf(` WHERE %s IS NOT NULL AND length(%s) > 0 AND substr(%s, 3, %d) = $1`, c.Name, c.Name, c.Name, len(id)), []byte(id))
+				if err != nil {
+					return fmt.Errorf("%s.%s: %w", c.Table, c.Name, err)
+				}
+				out[id] += n
+			}
 		}
 		return nil
 	})

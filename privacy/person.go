@@ -73,6 +73,9 @@ type DossierSeen struct {
 // ErrUnknown is returned when nobody is known by a number, address or identity number.
 var ErrUnknown = errors.New("nobody is known by that")
 
+// ErrSeveral is returned when more than one person is known by it.
+var ErrSeveral = errors.New("several persons are known by that; use the telephone number")
+
 // ErrOpen is returned by Erase while a request of the person is not settled: the duty to answer goes before.
 var ErrOpen = errors.New("a request of this person is not settled yet")
 
@@ -86,17 +89,37 @@ func reasonOf(reason string) (string, error) {
 // Export gathers what is kept about the person that a number, mail address or identity number belongs to. Reading it is
 // entered into the log with its reason, as every reveal is.
 func (k *Keeper) Export(tx *storage.Tx, by, text, reason string) (d Dossier, err error) {
-	if reason, err = reasonOf(reason); err != nil {
-		return d, fmt.Errorf("export a person: %w", err)
-	}
-	people, err := k.Office.Book.FindBy(tx, text)
+	p, err := k.find(tx, text)
 	if err != nil {
 		return d, fmt.Errorf("export a person: %w", err)
 	}
-	if len(people) == 0 {
-		return d, ErrUnknown
+	return k.ExportPerson(tx, by, p.ID, reason)
+}
+
+// find is the person that a number, mail address or identity number belongs to. Where it belongs to several it is
+// ErrSeveral: whose data is meant must be told by something that one person has.
+func (k *Keeper) find(tx *storage.Tx, text string) (contact.Person, error) {
+	people, err := k.Office.Book.FindBy(tx, text)
+	switch {
+	case err != nil:
+		return contact.Person{}, err
+	case len(people) == 0:
+		return contact.Person{}, ErrUnknown
+	case len(people) > 1:
+		return contact.Person{}, ErrSeveral
 	}
-	p := people[0]
+	return people[0], nil
+}
+
+// ExportPerson is Export by the person's id.
+func (k *Keeper) ExportPerson(tx *storage.Tx, by, id, reason string) (d Dossier, err error) {
+	if reason, err = reasonOf(reason); err != nil {
+		return d, fmt.Errorf("export a person: %w", err)
+	}
+	p, err := k.Office.Book.Get(tx, id)
+	if err != nil {
+		return d, fmt.Errorf("export a person: %w", err)
+	}
 	who, err := k.Office.Book.Whole(tx, p.ID)
 	if err != nil {
 		return d, err
@@ -203,17 +226,22 @@ type Erased struct {
 // numbers of calls, and then the person. That they asked us to stop is kept, by keyed hash, so that nobody asks them again.
 // While a request is not settled it is refused (ErrOpen). Recordings follow their own holds.
 func (k *Keeper) Erase(tx *storage.Tx, by, text, reason string) (e Erased, err error) {
-	if reason, err = reasonOf(reason); err != nil {
-		return e, fmt.Errorf("erase a person: %w", err)
-	}
-	people, err := k.Office.Book.FindBy(tx, text)
+	p, err := k.find(tx, text)
 	if err != nil {
 		return e, fmt.Errorf("erase a person: %w", err)
 	}
-	if len(people) == 0 {
-		return e, ErrUnknown
+	return k.ErasePerson(tx, by, p.ID, reason)
+}
+
+// ErasePerson is Erase by the person's id.
+func (k *Keeper) ErasePerson(tx *storage.Tx, by, id, reason string) (e Erased, err error) {
+	if reason, err = reasonOf(reason); err != nil {
+		return e, fmt.Errorf("erase a person: %w", err)
 	}
-	p := people[0]
+	p, err := k.Office.Book.Get(tx, id)
+	if err != nil {
+		return e, fmt.Errorf("erase a person: %w", err)
+	}
 	e.Person = p.ID
 	list, total, err := k.Office.List(tx, ticket.Filter{Viewer: ticket.System, Contact: p.ID, Limit: 1000})
 	if err != nil {

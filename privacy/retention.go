@@ -26,13 +26,16 @@ const (
 	Calls   Kind = "calls"   // numbers of callers, and the traces of calls
 	Imports Kind = "imports" // reports of refused lines, uploads nobody went on with
 	Outward Kind = "outward" // messages that were sent to other systems
+	Loose   Kind = "loose"   // words of call-backs and alerts that belong to no request
+	Persons Kind = "persons" // words of what people asked about their own data
 )
 
 // Kinds lists all kinds.
-var Kinds = []Kind{Tickets, Texts, Records, Calls, Imports, Outward}
+var Kinds = []Kind{Tickets, Texts, Records, Calls, Imports, Outward, Loose, Persons}
 
 var kindLabels = map[Kind][2]string{Tickets: {"诉求内容、原件和附件", "words, originals and files of requests"}, Texts: {"短信号码和内容", "numbers and words of texts"}, Records: {"业务记录中的个人信息", "persons in service records"},
-	Calls: {"来电号码和通话踪迹", "numbers of callers, traces"}, Imports: {"导入退回行和上传文件", "refused lines, uploads"}, Outward: {"已送出的消息", "messages sent out"}}
+	Calls: {"来电号码和通话踪迹", "numbers of callers, traces"}, Imports: {"导入退回行和上传文件", "refused lines, uploads"}, Outward: {"已送出的消息", "messages sent out"},
+	Loose: {"不属于诉求的回访和预警", "call-backs and alerts without a request"}, Persons: {"个人信息请求的内容", "words of requests about personal data"}}
 
 // Label is the kind in both languages.
 func (k Kind) Label() (zh, en string) { return kindLabels[k][0], kindLabels[k][1] }
@@ -78,7 +81,7 @@ func (p Period) String() string {
 
 // Defaults are the periods that hold where the configuration says nothing.
 func Defaults() map[Kind]Period {
-	return map[Kind]Period{Tickets: {Years: 10}, Texts: {Years: 1}, Records: {Years: 1}, Calls: {Years: 2}, Imports: {Days: 30}, Outward: {Years: 1}}
+	return map[Kind]Period{Tickets: {Years: 10}, Texts: {Years: 1}, Records: {Years: 1}, Calls: {Years: 2}, Imports: {Days: 30}, Outward: {Years: 1}, Loose: {Years: 2}, Persons: {Years: 3}}
 }
 
 // Keeper takes out what has been kept long enough. DB and Office are needed.
@@ -123,6 +126,10 @@ var due = map[Kind][]struct{ table, where string }{
 	Calls:   {{"call", `started < $1 AND ended IS NOT NULL AND number_sealed IS NOT NULL`}},
 	Imports: {{"channel_import", `at < $1 AND report IS NOT NULL`}, {"channel_upload", `at < $1`}},
 	Outward: {{"channel_outbox", `made_at < $1 AND state <> 'due'`}},
+	Loose: {
+		{"ticket_callback", `finished_at < $1 AND state <> 'open' AND ticket_id = '' AND EXISTS (SELECT 1 FROM ticket_text x WHERE x.stream = 'callback/' || ticket_callback.id AND x.shown <> '` + ticket.Erased + `')`},
+		{"ticket_alert", `disposed_at < $1 AND ticket_id = '' AND EXISTS (SELECT 1 FROM ticket_text x WHERE x.stream = 'alert/' || ticket_alert.id AND x.shown <> '` + ticket.Erased + `')`}},
+	Persons: {{"person_request", `COALESCE(done_at, decided_at) < $1 AND state IN ('done', 'refused') AND emptied = FALSE`}},
 }
 
 // Preview tells what a run at this moment would take out, and changes nothing.
@@ -226,6 +233,12 @@ func (k *Keeper) takeOut(tx *storage.Tx, table string, ids []string, because str
 			if _, err = tx.Exec(`UPDATE call SET number_sealed = NULL, number_hash = NULL WHERE id = $1`, id); err == nil {
 				_, err = tx.Exec(`DELETE FROM call_trace WHERE call_id = $1`, id)
 			}
+		case "ticket_callback":
+			err = k.eraseLoose(tx, table, id, because, k.Office.AnonymiseCallback)
+		case "ticket_alert":
+			err = k.eraseLoose(tx, table, id, because, k.Office.AnonymiseAlert)
+		case "person_request":
+			_, err = tx.Exec(`UPDATE person_request SET ground = $2, note = $3, emptied = TRUE WHERE id = $1`, id, vault.For("person.ground").Seal(""), vault.For("person.note").Seal(""))
 		case "channel_import":
 			_, err = tx.Exec(`UPDATE channel_import SET report = NULL WHERE id = $1`, id)
 		case "channel_upload":
@@ -266,6 +279,18 @@ func (k *Keeper) eraseTicket(tx *storage.Tx, id, because string) error {
 		return err
 	}
 	who, err := storage.One(tx, storage.Value[string], `SELECT contact_id FROM ticket WHERE id = $1`, id)
+	if err != nil || who == "" {
+		return err
+	}
+	return k.letGo(tx, who, because)
+}
+
+// eraseLoose takes the words out of a call-back or alert that belongs to no request, and then the person.
+func (k *Keeper) eraseLoose(tx *storage.Tx, table, id, because string, words func(*storage.Tx, string, string, ticket.Actor) error) error {
+	if err := words(tx, id, because, ticket.System); err != nil {
+		return err
+	}
+	who, err := storage.One(tx, storage.Value[string], `SELECT contact_id FROM `+table+` WHERE id = $1`, id)
 	if err != nil || who == "" {
 		return err
 	}
