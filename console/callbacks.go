@@ -25,13 +25,15 @@ func (s *Server) callbackRoutes(mux *http.ServeMux) {
 // callers lets those through who see call-backs, and the seat of restricted channels, which makes its own.
 func (s *Server) callers(next func(http.ResponseWriter, *http.Request, *user)) http.HandlerFunc {
 	return s.signedIn(func(w http.ResponseWriter, r *http.Request, u *user) {
-		if !u.Can(org.ViewCallbacks) && !u.Can(org.ViewRestricted) {
+		if !seesCallbacks(u) {
 			s.problem(w, r, http.StatusForbidden, "forbidden")
 			return
 		}
 		next(w, r, u)
 	})
 }
+
+func seesCallbacks(u *user) bool { return u.Can(org.ViewCallbacks) || u.Can(org.ViewRestricted) }
 
 type callbackListView struct {
 	Kinds       []ticket.CallbackKind

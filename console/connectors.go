@@ -21,6 +21,7 @@ func (s *Server) connectorRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /connectors", s.may(org.ManageRules, s.putConnector))
 	mux.HandleFunc("GET /connectors/{id}", s.may(org.ViewHealth, s.connectorPage))
 	mux.HandleFunc("POST /connectors/{id}/revive", s.may(org.ManageRules, s.reviveConnector))
+	s.mailTextRoutes(mux)
 	mux.HandleFunc("GET /results", s.may(org.ExportData, s.resultsPage))
 	mux.HandleFunc("POST /results", s.may(org.ExportData, s.newBatch))
 	mux.HandleFunc("GET /results/{id}", s.may(org.ExportData, s.batchFile))
@@ -131,7 +132,7 @@ func (s *Server) putConnector(w http.ResponseWriter, r *http.Request, u *user) {
 	}
 	seconds, err := strconv.ParseFloat(in.text("every"), 64)
 	c := channel.Connector{ID: in.text("id"), Channel: in.text("channel"), Kind: in.text("kind"), Name: in.text("name"), Secret: in.r.PostFormValue("secret"), Enabled: in.on("enabled"),
-		Every: time.Duration(seconds * float64(time.Second)), Settings: channel.Settings{Addr: in.text("addr"), TLS: in.text("tls"), CA: in.text("ca"), User: in.text("user"), Mailbox: in.text("mailbox"),
+		Every: time.Duration(seconds * float64(time.Second)), Settings: channel.Settings{Addr: in.text("addr"), TLS: in.text("tls"), CA: in.text("ca"), User: in.text("user"), From: in.text("from"), Mailbox: in.text("mailbox"),
 			Dir: in.text("dir"), URL: in.text("url"), Events: strings.Fields(in.text("events")), Statuses: in.on("statuses")}}
 	if err != nil {
 		c.Every = -1

@@ -32,6 +32,11 @@ func mayImport(u *user, c ticket.Channel) bool {
 	return u.Can(org.ImportData) && u.Can(org.OpenTicket)
 }
 
+// importsAny reports whether there is any channel that somebody brings files of.
+func importsAny(u *user) bool {
+	return mayImport(u, ticket.Channel{}) || mayImport(u, ticket.Channel{Restricted: true})
+}
+
 type importsView struct {
 	Channels []ticket.Channel
 	Past     []pastImport

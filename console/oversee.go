@@ -35,7 +35,7 @@ func (s *Server) overseeRoutes(mux *http.ServeMux) {
 // offersKind is true when a person may look at matters of the kind of a page.
 func offersKind(u *user, path string) bool {
 	k, ok := strings.CutPrefix(path, "/oversee/")
-	return !ok || k == "rules" || oversee.MaySee(oversee.Kind(k), ticket.Staff(u.Staff))
+	return !ok || k == "rules" || k == "rules/settings" || oversee.MaySee(oversee.Kind(k), ticket.Staff(u.Staff))
 }
 
 // matterListView is a list of matters of one kind.

@@ -13,6 +13,7 @@ func (s *Server) privacyRoutes(mux *http.ServeMux) {
 	}
 	mux.HandleFunc("GET /privacy", s.may(org.ViewHealth, s.privacyPage))
 	mux.HandleFunc("POST /privacy", s.may(org.ManageRules, s.privacyRun))
+	s.personRoutes(mux)
 }
 
 // keptView is a kind of data with its period and what is due.

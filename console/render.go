@@ -72,8 +72,9 @@ type page struct {
 }
 
 type navGroup struct {
-	Label string // empty: no heading
-	Items []navItem
+	Key, Label string // empty: no heading
+	Items      []navItem
+	Open       bool // its entries are shown
 }
 
 type navItem struct {
@@ -110,6 +111,7 @@ var functions = template.FuncMap{
 	"masked":  masked,
 	"add":     func(a, b int) int { return a + b },
 	"minus":   func(a, b int) int { return a - b },
+	"div":     func(a int64, b int64) int64 { return a / b },
 	"times":   func(a, b float64) float64 { return a * b },
 	"percent": func(n, of int) string { return fmt.Sprintf("%.1f", 100*float64(n)/float64(of)) },
 	"count":   func(m map[survey.Figure]int, name string) int { return m[survey.Figure(name)] },

@@ -11,6 +11,7 @@ func (s *Server) routes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /board", s.may(org.ViewBoard, s.board))
 	mux.HandleFunc("GET /board/live", s.may(org.ViewBoard, s.boardLive))
 	mux.HandleFunc("POST /board/state", s.may(org.TakeCalls, s.setState))
+	s.todayRoutes(mux)
 	s.callRoutes(mux)
 	s.controlRoutes(mux)
 	s.dutyRoutes(mux)
@@ -32,104 +33,124 @@ type menuGroup struct {
 
 type menuItem struct {
 	path, label, icon string
-	needs             org.Action
+	needs             org.Action       // "" for everybody who is signed in
+	may               func(*user) bool // what the page asks for in needs' place; nil: needs alone
 }
 
-// menu is the order of the navigation: what a role may not see is not shown, nor a heading with nothing under it.
+// menu is the order of the navigation: what a role may not see is not shown, nor a heading with nothing under it. A link
+// and its route ask for the same: a test opens every link that a role is shown.
 var menu = []menuGroup{
 	{"", []menuItem{
-		{"/board", "board", "board", org.ViewBoard},
-		{"/tickets", "tickets", "ticket", org.ViewTicket},
-		{"/notices", "notices", "inbox", org.ViewTicket},
-		{"/callbacks", "callbacks", "back", org.ViewCallbacks},
-		{"/alerts", "alerts", "alert", org.ViewAlerts},
+		{"/today", "today", "today", "", nil},
+		{"/board", "board", "board", org.ViewBoard, nil},
+		{"/tickets", "tickets", "ticket", org.ViewTicket, nil},
+		{"/notices", "notices", "bell", org.ViewTicket, nil},
+		{"/callbacks", "callbacks", "back", "", seesCallbacks},
+		{"/alerts", "alerts", "alert", org.ViewAlerts, nil},
 	}},
 	{"menu.intake", []menuItem{
-		{"/inbox", "inbox", "inbox", org.ViewTicket},
-		{"/imports", "imports", "log", org.ImportData},
-		{"/results", "results", "back", org.ExportData},
-		{"/export", "export-data", "log", org.ExportData},
-		{"/connectors", "connectors", "phone", org.ViewHealth},
-		{"/channels", "channels", "people", org.ManageRules},
-		{"/privacy", "privacy", "log", org.ViewHealth},
+		{"/inbox", "inbox", "inbox", org.ViewTicket, nil},
+		{"/imports", "imports", "up", "", importsAny},
+		{"/results", "results", "down", org.ExportData, nil},
+		{"/export", "export-data", "down", org.ExportData, nil},
 	}},
 	{"menu.oversight", []menuItem{
-		{"/oversee/supervision", "o-menu-supervision", "alert", org.ViewTicket},
-		{"/oversee/topic", "o-menu-topic", "people", org.ViewTicket},
-		{"/oversee/consult", "o-menu-consult", "survey", org.ViewTicket},
-		{"/oversee/order", "o-menu-order", "log", org.ViewTicket},
-		{"/oversee/backcheck", "o-menu-backcheck", "back", org.ViewTicket},
-		{"/oversee/clue", "o-menu-clue", "inbox", org.ViewTicket},
-		{"/oversee/measure", "o-menu-measure", "ticket", org.ViewReports},
-		{"/oversee/watch", "o-menu-watch", "people", org.ViewWatch},
-		{"/oversee/rules", "warn-rules", "alert", org.ViewAlerts},
+		{"/oversee/supervision", "o-menu-supervision", "flag", org.ViewTicket, nil},
+		{"/oversee/topic", "o-menu-topic", "people", org.ViewTicket, nil},
+		{"/oversee/consult", "o-menu-consult", "survey", org.ViewTicket, nil},
+		{"/oversee/order", "o-menu-order", "log", org.ViewTicket, nil},
+		{"/oversee/backcheck", "o-menu-backcheck", "check", org.ViewTicket, nil},
+		{"/oversee/clue", "o-menu-clue", "inbox", org.ViewTicket, nil},
+		{"/oversee/measure", "o-menu-measure", "ticket", org.ViewReports, nil},
+		{"/oversee/watch", "o-menu-watch", "people", org.ViewWatch, nil},
+		{"/oversee/rules", "warn-rules", "alert", org.ViewAlerts, nil},
 	}},
 	{"menu.hotline", []menuItem{
-		{"/calls", "calls", "phone", org.ViewCalls},
-		{"/guard", "guard", "alert", org.BlockCallers},
-		{"/duty", "duty", "people", org.ViewBoard},
+		{"/calls", "calls", "phone", org.ViewCalls, nil},
+		{"/guard", "guard", "shield", org.BlockCallers, nil},
+		{"/duty", "duty", "people", org.ViewBoard, nil},
 	}},
 	{"menu.survey", []menuItem{
-		{"/survey", "survey", "survey", org.ViewSurvey},
-		{"/survey/figures", "survey-figures", "board", org.ViewSurvey},
-		{"/replies", "replies", "inbox", org.SortReplies},
-		{"/exclusions", "exclusions", "log", org.DetermineTicket},
-		{"/survey/templates", "survey-templates", "ticket", org.ViewSurvey},
-		{"/texts", "texts", "phone", org.ViewTexts},
-		{"/handset", "handset", "handset", org.UseHandset},
+		{"/survey", "survey", "survey", org.ViewSurvey, nil},
+		{"/survey/figures", "survey-figures", "board", org.ViewSurvey, nil},
+		{"/replies", "replies", "inbox", org.SortReplies, nil},
+		{"/exclusions", "exclusions", "check", org.DetermineTicket, nil},
+		{"/survey/templates", "survey-templates", "ticket", org.ViewSurvey, nil},
+		{"/texts", "texts", "phone", org.ViewTexts, nil},
+		{"/handset", "handset", "handset", org.UseHandset, nil},
 	}},
 	{"menu.system", []menuItem{
-		{"/rules", "rules-menu", "log", org.ViewRules},
-		{"/oversee/rules/settings", "o-menu-settings", "log", org.ManageRules},
-		{"/flows", "flows", "log", org.ViewHealth},
-		{"/log", "log", "log", org.ViewAudit},
+		{"/persons", "persons", "people", org.ViewPersonal, nil},
+		{"/privacy", "privacy", "shield", org.ViewHealth, nil},
+		{"/connectors", "connectors", "plug", org.ViewHealth, nil},
+		{"/mail-texts", "mail-texts", "mail", org.SetMailTexts, nil},
+		{"/channels", "channels", "inbox", org.ManageRules, nil},
+		{"/rules", "rules-menu", "log", org.ViewRules, nil},
+		{"/oversee/rules/settings", "o-menu-settings", "log", org.ManageRules, nil},
+		{"/flows", "flows", "phone", org.ViewHealth, nil},
+		{"/log", "log", "log", org.ViewAudit, nil},
 	}},
 }
 
 // offers is true when the person may open the page of this item and the program has it.
 func (s *Server) offers(u *user, m menuItem) bool {
-	return u.Can(m.needs) && offersKind(u, m.path) && (m.path != "/handset" || s.Handset != nil) && (m.path != "/flows" || s.Flows != nil)
+	switch {
+	case m.may != nil && !m.may(u), m.needs != "" && !u.Can(m.needs):
+		return false
+	}
+	return offersKind(u, m.path) && (m.path != "/handset" || s.Handset != nil) && (m.path != "/flows" || s.Flows != nil)
 }
+
+// fewItems is how many entries stand open at once: whoever has no more sees all of them without a click.
+const fewItems = 14
 
 func (s *Server) nav(u *user, r *http.Request) []navGroup {
 	if u == nil {
 		return nil
 	}
+	here := s.current(u, r.URL.Path)
+	total := 0
 	var groups []navGroup
 	for _, g := range menu {
-		var items []navItem
+		group := navGroup{Key: g.label}
 		for _, m := range g.items {
 			if s.offers(u, m) {
-				items = append(items, navItem{Path: m.path, Label: translate(s.lang(r), m.label), Icon: m.icon, Current: under(r.URL.Path, m.path)})
+				group.Items = append(group.Items, navItem{Path: m.path, Label: translate(s.lang(r), m.label), Icon: m.icon, Current: m.path == here})
+				group.Open = group.Open || m.path == here
 			}
 		}
-		if items == nil {
+		if group.Items == nil {
 			continue
 		}
-		label := ""
 		if g.label != "" {
-			label = translate(s.lang(r), g.label)
+			group.Label = translate(s.lang(r), g.label)
 		}
-		groups = append(groups, navGroup{Label: label, Items: items})
+		total += len(group.Items)
+		groups = append(groups, group)
+	}
+	if total <= fewItems {
+		for i := range groups {
+			groups[i].Open = true
+		}
 	}
 	return groups
+}
+
+// current is the entry of the menu that a page belongs to: the longest whose path it stands under.
+func (s *Server) current(u *user, path string) (best string) {
+	for _, g := range menu {
+		for _, m := range g.items {
+			if under(path, m.path) && len(m.path) > len(best) && s.offers(u, m) {
+				best = m.path
+			}
+		}
+	}
+	return best
 }
 
 func under(path, prefix string) bool {
 	return path == prefix || len(path) > len(prefix) && path[:len(prefix)] == prefix && path[len(prefix)] == '/'
 }
 
-// home is where a person begins: the first page of the menu that the role may see, for units their tickets.
-func (s *Server) home(u *user) string {
-	if u.Role.Reach() == org.ReachUnit {
-		return "/tickets"
-	}
-	for _, g := range menu {
-		for _, m := range g.items {
-			if s.offers(u, m) {
-				return m.path
-			}
-		}
-	}
-	return "/tickets"
-}
+// home is where a person begins: what waits for them.
+func (s *Server) home(*user) string { return "/today" }

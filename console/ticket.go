@@ -550,7 +550,7 @@ func (s *Server) revealTicket(w http.ResponseWriter, r *http.Request, u *user) {
 			return err
 		}
 		v.Revealed = true
-		_, err = audit.Append(tx, audit.Entry{Stream: "reveal/" + v.T.ID, Type: "ticket.revealed", Actor: u.Actor(), At: s.Now(), Payload: map[string]string{"ticket": v.T.ID}})
+		_, err = audit.Append(tx, audit.Entry{Stream: "reveal/" + v.T.ID, Type: "ticket.revealed", Actor: u.Actor(), At: s.Now(), Payload: map[string]string{"ticket": v.T.ID, "reason": strings.TrimSpace(v.RevealTyped)}})
 		return err
 	})
 	if errors.Is(err, contact.ErrNoReason) {

@@ -1,6 +1,6 @@
 // Live pages: the server says what kind of thing changed, and every block that listens for it asks again.
 // <div hx-get="/board/live" hx-trigger="live:calls from:body" hx-swap="innerMorph">
-const kinds = ['calls', 'tickets', 'survey', 'alert'];
+const kinds = ['calls', 'tickets', 'survey', 'alert', 'oversight'];
 let source;
 
 function connect() {
@@ -44,5 +44,12 @@ document.addEventListener('click', event => {
     else a.removeAttribute('aria-current');
   }
 });
+
+// Which groups of the menu stand open is the reader's own choice and stays.
+for (const group of document.querySelectorAll('.side details[data-group]')) {
+  const key = 'menu:' + group.dataset.group, was = localStorage.getItem(key);
+  if (was && !group.querySelector('[aria-current]')) group.open = was === 'open';
+  group.addEventListener('toggle', () => localStorage.setItem(key, group.open ? 'open' : 'closed'));
+}
 
 connect();
