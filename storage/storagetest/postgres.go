@@ -34,6 +34,13 @@ var (
 // The environment variable LIANXIN_TEST_POSTGRES names a server to use instead.
 func PostgresURL(t testing.TB) string {
 	t.Helper()
+	startOnce(t)
+	return createDatabase(t, "")
+}
+
+// startOnce starts the scratch server, or takes the one that the environment names.
+func startOnce(t testing.TB) {
+	t.Helper()
 	pgOnce.Do(func() {
 		if pgBase = os.Getenv("LIANXIN_TEST_POSTGRES"); pgBase == "" {
 			pgBase, pgErr = startPostgres()
@@ -42,13 +49,18 @@ func PostgresURL(t testing.TB) string {
 	if pgErr != nil {
 		t.Fatalf("scratch PostgreSQL (run `make tools`): %v", pgErr)
 	}
+}
+
+// createDatabase makes a database that goes away with the test, by CREATE DATABASE with more words, and returns its URL.
+func createDatabase(t testing.TB, more string) string {
+	t.Helper()
 	name := fmt.Sprintf("t%d_%d", os.Getpid(), pgSeq.Add(1))
 	admin, err := sql.Open("pgx", fmt.Sprintf(pgBase, "postgres"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer admin.Close()
-	if _, err := admin.Exec("CREATE DATABASE " + name); err != nil {
+	if _, err := admin.Exec("CREATE DATABASE " + name + more); err != nil {
 		t.Fatalf("create scratch database: %v", err)
 	}
 	t.Cleanup(func() {

@@ -3,7 +3,6 @@ package storagetest
 
 import (
 	"context"
-	"path/filepath"
 	"testing"
 
 	"lianxin/storage"
@@ -19,14 +18,14 @@ func Each(t *testing.T, fn func(t *testing.T, db *storage.DB)) {
 // SQLite opens a fresh SQLite file that goes away with the test.
 func SQLite(t testing.TB) *storage.DB {
 	t.Helper()
-	return open(t, filepath.Join(t.TempDir(), "lianxin.db"))
+	return open(t, freshSQLite(t))
 }
 
 // Postgres opens a fresh database on the scratch PostgreSQL server of this test binary. It fails, and does not skip,
 // where PostgreSQL is not installed.
 func Postgres(t testing.TB) *storage.DB {
 	t.Helper()
-	return open(t, PostgresURL(t))
+	return open(t, freshPostgres(t))
 }
 
 func open(t testing.TB, dsn string) *storage.DB {
