@@ -49,7 +49,9 @@ func (o *Office) Anonymise(tx *storage.Tx, id, because string, by Actor) error {
 		text string
 		args []any
 	}{
+		{`INSERT INTO ticket_raw_permit (raw_id, why, at) SELECT id, $2, $3 FROM ticket_raw WHERE ticket_id = $1`, []any{id, "anonymised", storage.At(o.now())}},
 		{`DELETE FROM ticket_raw WHERE ticket_id = $1`, []any{id}},
+		{`DELETE FROM ticket_raw_permit WHERE why = 'anonymised'`, nil},
 		{`UPDATE ticket SET title = CASE WHEN title = '' THEN '' ELSE $2 END, body = CASE WHEN body = '' THEN '' ELSE $2 END,
 			place = CASE WHEN place = '' THEN '' ELSE $2 END WHERE id = $1`, []any{id, Erased}},
 	} {
@@ -99,8 +101,17 @@ func (o *Office) ResealOriginals(tx *storage.Tx, after string, limit int) (last 
 		}
 		h := sha256.Sum256(again)
 		sum := hex.EncodeToString(h[:])
-		if _, err := tx.Exec(`UPDATE ticket_raw SET sealed = $2, sum = $3 WHERE id = $1`, r.id, again, sum); err != nil {
-			return "", n, fmt.Errorf("original %s: %w", r.id, err)
+		for _, q := range []struct {
+			text string
+			args []any
+		}{
+			{`INSERT INTO ticket_raw_permit (raw_id, why, at) VALUES ($1, 'resealed', $2)`, []any{r.id, storage.At(o.now())}},
+			{`UPDATE ticket_raw SET sealed = $2, sum = $3 WHERE id = $1`, []any{r.id, again, sum}},
+			{`DELETE FROM ticket_raw_permit WHERE raw_id = $1`, []any{r.id}},
+		} {
+			if _, err := tx.Exec(q.text, q.args...); err != nil {
+				return "", n, fmt.Errorf("original %s: %w", r.id, err)
+			}
 		}
 		if _, err := audit.Append(tx, audit.Entry{Stream: Stream(r.ticket), Type: "ticket.resealed", Actor: System.String(), At: o.now(), Rule: o.Rules.ID(),
 			Payload: payload{Info: map[string]any{"raw": map[string]string{"id": r.id, "sum": sum, "was": r.sum}}}}); err != nil {
