@@ -18,7 +18,7 @@ const EventOversight = "oversight"
 
 // overseeKinds are the kinds of matters that have pages, in the order of the tabs.
 var overseeKinds = []oversee.Kind{oversee.KindSupervision, oversee.KindTopic, oversee.KindConsult, oversee.KindOrder, oversee.KindBackcheck, oversee.KindClue, oversee.KindMeasure,
-	oversee.KindEscalation, oversee.KindDuty, oversee.KindExpert, oversee.KindPeriod, oversee.KindWatch, oversee.KindLink}
+	oversee.KindMediation, oversee.KindBad, oversee.KindEscalation, oversee.KindDuty, oversee.KindExpert, oversee.KindPeriod, oversee.KindWatch, oversee.KindLink}
 
 func (s *Server) overseeRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /oversee/{kind}", s.signedIn(s.matterList))
@@ -76,15 +76,15 @@ type matterRow struct {
 // lookOf is the colour of a state's chip.
 func lookOf(s oversee.State) string {
 	switch s {
-	case oversee.Candidate, oversee.Issued, oversee.Asked, oversee.Suggested, oversee.Handed, oversee.SentBack, oversee.Draft:
+	case oversee.Candidate, oversee.Issued, oversee.Asked, oversee.Suggested, oversee.Handed, oversee.SentBack, oversee.Draft, oversee.Raised, oversee.Judging, oversee.Appealed, oversee.Explained:
 		return "orange"
 	case oversee.Escalated, oversee.Rectifying:
 		return "red"
-	case oversee.Released, oversee.Concluded, oversee.ClosedUp, oversee.Adopted, oversee.Done, oversee.Verified, oversee.Confirmed:
+	case oversee.Agreed, oversee.Released, oversee.Concluded, oversee.ClosedUp, oversee.Adopted, oversee.Done, oversee.Verified, oversee.Confirmed:
 		return "green"
 	case oversee.Signed, oversee.Acting, oversee.Invited, oversee.Opinions, oversee.Looking, oversee.Governing, oversee.Received, oversee.Submitted, oversee.Active:
 		return "blue"
-	case oversee.Feedback, oversee.Reported, oversee.Resulted, oversee.Observing, oversee.Opened, oversee.Planned:
+	case oversee.Feedback, oversee.Reported, oversee.Resulted, oversee.Observing, oversee.Opened, oversee.Planned, oversee.Contacted, oversee.Rechecking:
 		return "yellow"
 	}
 	return ""
@@ -196,6 +196,20 @@ func (s *Server) matterFigures(tx *storage.Tx, k oversee.Kind, lang string) (out
 				out = append(out, figure{t("o-adopted-by", x[1]), n.Adopted[x[0]], "good", ""})
 			}
 		}
+	case oversee.KindMediation:
+		n, err := s.Oversight.MediationCounts(tx)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, figure{t("o-open"), n.Open, "warn", t("o-oldest-years", n.Oldest)}, figure{t("o-conflict-old"), n.Old, "bad", ""},
+			figure{t("o-conflict-agreed"), n.Agreed, "good", t("o-years-settled", n.YearsSettled)}, figure{t("o-conflict-explained"), n.Explained, "", ""})
+	case oversee.KindBad:
+		n, err := s.Oversight.BadCounts(tx, zeroTime, zeroTime)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, figure{t("o-bad-n"), n.N, "", t("o-bad-excluded", n.Excluded)}, figure{t("o-bad-open"), n.Open, "warn", ""},
+			figure{t("o-bad-contacted"), n.ContactedInTime, "good", t("o-of-n", n.ContactDue)}, figure{t("o-bad-rectified"), n.Rectified, "good", t("o-of-n", n.RectifyDue)})
 	case oversee.KindEscalation:
 		n, err := s.Oversight.Escalations(tx, oversee.Filter{Viewer: ticket.System})
 		if err != nil {

@@ -149,6 +149,10 @@ func describe(m oversee.Matter, words map[string]string, n names) (title, note s
 			note += fmt.Sprintf(" · 受益%d人", m.Beneficiaries)
 		}
 		return t(m.Title), note
+	case *oversee.Mediation:
+		return t(m.Title), m.SortLabel() + " · " + m.Since.String()
+	case *oversee.BadRating:
+		return n.Unit(m.Rated) + " · " + ticket.Stars(m.Stars).Label(), t(m.Found)
 	case *oversee.WatchFlag:
 		return t(m.Purpose), t(m.Authority)
 	case *oversee.Period:
@@ -323,6 +327,10 @@ func (v *matterView) fill() error {
 		v.section("conclusion", overItem{Text: v.text(m.Conclusion), Note: v.names.Who(m.By)})
 		v.section("basis", overItem{Text: v.text(m.Basis)})
 		v.section("minutes", overItem{Text: v.text(m.Minutes)})
+	case *oversee.Mediation:
+		v.fillMediation(m)
+	case *oversee.BadRating:
+		v.fillBad(m)
 	case *oversee.Duty:
 		v.fact("domain", m.Domain)
 		v.section("conclusion", overItem{Text: v.text(m.Text)})

@@ -191,7 +191,7 @@ func (s *sample) good(v *ticketView, a action, on subject) url.Values {
 }
 
 // onLegs are the commands about a leg.
-var onLegs = []string{"sign", "contact", "report", "submit", "ask-return", "ask-extension", "ask-suspend"}
+var onLegs = []string{"sign", "contact", "report", "submit", "ask-return", "ask-extension", "ask-suspend", "ask-stable"}
 
 // TestThePanelOffersWhatTheOfficeAllowsAndNothingElse tries every command on every ticket of the sample as every role, and
 // compares what the room says with what the panel offers.

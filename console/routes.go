@@ -23,6 +23,7 @@ func (s *Server) routes(mux *http.ServeMux) {
 	s.softphoneRoutes(mux)
 	s.textRoutes(mux)
 	s.surveyMoreRoutes(mux)
+	s.loopRoutes(mux)
 }
 
 // A menuGroup is what stands under one heading of the navigation.
@@ -60,6 +61,8 @@ var menu = []menuGroup{
 		{"/oversee/consult", "o-menu-consult", "survey", org.ViewTicket, nil},
 		{"/oversee/order", "o-menu-order", "log", org.ViewTicket, nil},
 		{"/oversee/backcheck", "o-menu-backcheck", "check", org.ViewTicket, nil},
+		{"/oversee/mediation", "o-menu-mediation", "people", org.ViewTicket, nil},
+		{"/oversee/badrating", "o-menu-badrating", "back", org.ViewTicket, nil},
 		{"/oversee/clue", "o-menu-clue", "inbox", org.ViewTicket, nil},
 		{"/oversee/measure", "o-menu-measure", "ticket", org.ViewReports, nil},
 		{"/oversee/watch", "o-menu-watch", "people", org.ViewWatch, nil},

@@ -74,7 +74,7 @@ func ruleNumbers(r *ticket.Rules) []struct {
 		at   *int
 	}{
 		{"max_returns", &r.MaxReturns}, {"max_extensions", &r.MaxExtensions}, {"leader_days", &r.LeaderDays}, {"max_suspensions", &r.MaxSuspensions},
-		{"suspension_days", &r.SuspensionDays}, {"max_reworks", &r.MaxReworks}, {"min_tries", &r.MinTries}, {"min_try_days", &r.MinTryDays},
+		{"suspension_days", &r.SuspensionDays}, {"stable_days", &r.StableDays}, {"max_reworks", &r.MaxReworks}, {"min_tries", &r.MinTries}, {"min_try_days", &r.MinTryDays},
 		{"min_try_parts", &r.MinTryParts}, {"archive_days", &r.ArchiveDays}, {"appeal_days", &r.AppealDays},
 	}
 }

@@ -112,6 +112,17 @@ func (s *Server) readTicket(tx *storage.Tx, lang string, u *user, id string) (v 
 	if v.T.Class != "" {
 		v.ClassName = v.classes.Path(v.T.Class)
 	}
+	if v.causes, err = s.Office.Causes(tx); err != nil {
+		return nil, err
+	}
+	v.CauseName = v.causeName()
+	if v.T.Community != "" {
+		areas, err := s.Office.AreaNames(tx)
+		if err != nil {
+			return nil, err
+		}
+		v.Community = areas[v.T.Community]
+	}
 	v.Panel = v.panel()
 	return v, nil
 }

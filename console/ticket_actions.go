@@ -47,7 +47,7 @@ func once(ok bool) []subject {
 func did[T any](_ T, err error) error { return err }
 
 // actions are the commands in the order of the panel.
-var actions = slices.Concat(handling, rating)
+var actions = slices.Concat(handling, rating, beside)
 
 // handling are the commands from the door to the reply.
 var handling = []action{
@@ -476,6 +476,8 @@ func decide(o *ticket.Office, tx *storage.Tx, c command) error {
 		return did(o.DecideRetype(tx, c.on, r, c.by))
 	case ticket.AskLower:
 		return did(o.DecideLower(tx, c.on, r, c.by))
+	case ticket.AskStable:
+		return did(o.DecideStable(tx, c.on, r, c.by))
 	}
 	return storage.ErrNotFound
 }

@@ -36,12 +36,15 @@ type ticketView struct {
 	Why       *whyView     // why it has its colour; nil when it was never graded
 	Suggested *suggestView // what the classifier said; nil when it said nothing
 	ClassName string       // the class that a person chose, in words
+	CauseName string       // why it came up, in words
+	Community string       // in words
 
 	Revealed                 bool // number and words are in the open on this page
 	RevealError, RevealTyped string
 
 	me      *user
 	classes classNames
+	causes  []ticket.Cause
 	rules   ticket.Rules // under which the ticket was opened
 	names   names
 	office  *ticket.Office
@@ -257,6 +260,8 @@ func (v *ticketView) decides(q requestView) bool {
 		return v.in(ticket.Handling) && v.centre(org.DecideExtension)
 	case ticket.AskSuspend:
 		return v.in(ticket.Handling) && v.centre(org.SuspendTicket)
+	case ticket.AskStable:
+		return v.in(ticket.Handling) && v.me.Role == org.Leader && v.centre(org.DecideExtension)
 	case ticket.AskRetype, ticket.AskLower:
 		return v.T.State.Open() && v.centre(org.GradeTicket)
 	}

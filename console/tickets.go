@@ -121,7 +121,7 @@ func (s *Server) readTicketList(tx *storage.Tx, r *http.Request, u *user) (v tic
 	now, lang := s.Now(), s.lang(r)
 	v = ticketListView{Colours: ticket.Colours, States: ticket.States, Query: q, Page: pageOf(q.Get("page")), MayOpen: u.Can(org.OpenTicket)}
 	f := ticket.Filter{Viewer: ticket.Staff(u.Staff), State: ticket.State(q.Get("state")), Channel: q.Get("channel"), Colour: ticket.Colour(q.Get("colour")),
-		Unit: q.Get("unit"), Open: q.Get("open") != "", Text: q.Get("q"), Order: ticket.ByDue, Limit: perPage, Offset: (v.Page - 1) * perPage, Most: ticket.MostListed}
+		Unit: q.Get("unit"), Cause: q.Get("cause"), Community: q.Get("community"), Open: q.Get("open") != "", Text: q.Get("q"), Order: ticket.ByDue, Limit: perPage, Offset: (v.Page - 1) * perPage, Most: ticket.MostListed}
 	if f.State != "" && !slices.Contains(ticket.States, f.State) || f.Colour != "" && f.Colour.Rank() == 0 {
 		return v, false, nil
 	}

@@ -391,6 +391,8 @@ func (o *Office) Approve(tx *storage.Tx, id string, r Reply, by Actor) (Ticket, 
 		d.stop(ClockReview, nil)
 		d.cancel(nil, ClockDecide, ClockContact)
 		d.stop(ClockHandle, nil)
+		d.stop(ClockStable, nil)
+		d.ticket.StableUntil = zero
 		d.move(Replied)
 		d.reply(r)
 		return d.emit("ticket.approved", map[string]any{"reply": d.ticket.ReplyRef, "via": r.Via})

@@ -124,9 +124,10 @@ const (
 	AskRetype    RequestKind = "retype"    // 改类
 	AskLower     RequestKind = "lower"     // 降色
 	AskDetermine RequestKind = "determine" // 认定
+	AskStable    RequestKind = "stable"    // 稳控
 )
 
-var requestLabels = map[RequestKind]string{AskReturn: "退回", AskExtension: "延期", AskSuspend: "挂起", AskRetype: "改类", AskLower: "降色", AskDetermine: "认定"}
+var requestLabels = map[RequestKind]string{AskReturn: "退回", AskExtension: "延期", AskSuspend: "挂起", AskRetype: "改类", AskLower: "降色", AskDetermine: "认定", AskStable: "稳控"}
 
 // Label is the kind for staff (zh-CN).
 func (k RequestKind) Label() string { return requestLabels[k] }

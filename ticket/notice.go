@@ -129,7 +129,7 @@ func (d *dossier) note(c *Clock, p planned) {
 	case c.LegID != "" && c.Kind != ClockDecide:
 		l := d.leg(c.LegID)
 		n.Unit, n.Handler = l.Unit, l.Handler
-	case c.Kind == ClockHandle || c.Kind == ClockExternal || c.Kind == ClockSuspend:
+	case c.Kind == ClockHandle || c.Kind == ClockExternal || c.Kind == ClockSuspend || c.Kind == ClockStable:
 		if h := d.host(); h != nil && t.Host != "" {
 			n.Unit, n.Handler = h.Unit, h.Handler
 		}

@@ -48,6 +48,7 @@ type Office struct {
 	Changed func(Ticket)
 
 	cache rulesCache
+	areas areaBook
 	added atomic.Pointer[workday.Calendar] // Calendar with the years that are kept in the database
 }
 

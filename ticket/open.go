@@ -121,6 +121,9 @@ func (o *Office) Open(tx *storage.Tx, in Intake) (Ticket, error) {
 	} else if class != nil {
 		info["class"] = in.Class
 	}
+	if err := d.locate(); err != nil {
+		return Ticket{}, err
+	}
 	d.move(New)
 	d.start(ClockAccept, nil)
 	if !in.ExternalDue.IsZero() {
@@ -332,6 +335,9 @@ func (o *Office) Amend(tx *storage.Tx, id string, a Amendment, by Actor) (Ticket
 		}
 		if strings.TrimSpace(a.Place) != "" {
 			t.PlaceRef, t.Place = d.write("place", a.Place)
+		}
+		if err := d.locate(); err != nil {
+			return err
 		}
 		if err := d.emit("ticket.amended", nil); err != nil {
 			return err

@@ -179,6 +179,19 @@ func (w *world) command(id string) (string, func(tx *storage.Tx) error) {
 		{"suspend", func(tx *storage.Tx) error {
 			return asked(w.RequestSuspend(tx, w.hostLeg(id).ID, w.Now().Add(time.Duration(d)*24*time.Hour), text, unitActor))
 		}},
+		{"stable", func(tx *storage.Tx) error {
+			return asked(w.RequestStable(tx, leg, Scheme{text, "已上门稳控", w.Now().Add(time.Duration(d) * 24 * time.Hour)}, unitActor))
+		}},
+		{"look again", func(tx *storage.Tx) error {
+			next := time.Time{}
+			if d > 2 {
+				next = w.Now().Add(48 * time.Hour)
+			}
+			return got(w.ReviewStable(tx, id, text, next, decider))
+		}},
+		{"cause", func(tx *storage.Tx) error {
+			return got(w.SetCause(tx, id, pick(w, "data-error", "delay", "", "nowhere"), text, pick(w, by, centre, unitActor)))
+		}},
 		{"retype", func(tx *storage.Tx) error { return asked(w.RequestRetype(tx, id, Inquiry, text, decider)) }},
 		{"lower", func(tx *storage.Tx) error { return asked(w.RequestLower(tx, id, colour, text, decider)) }},
 		{"decide", func(tx *storage.Tx) error { return w.decide(tx, id, request, kind, ruling, text, decider, by) }},
@@ -211,7 +224,7 @@ func (w *world) command(id string) (string, func(tx *storage.Tx) error) {
 			name string
 			run  func(tx *storage.Tx) error
 		}) bool {
-			return !slices.Contains([]string{"merge", "suspend", "return", "extension", "lower", "contest", "refuse", "answer"}, c.name)
+			return !slices.Contains([]string{"merge", "suspend", "return", "extension", "stable", "lower", "contest", "refuse", "answer"}, c.name)
 		})
 	}
 	c := pick(w, commands...)
@@ -240,6 +253,8 @@ func (w *world) decide(tx *storage.Tx, id, request string, kind RequestKind, r R
 		_, err = w.DecideRetype(tx, request, r, decider)
 	case AskLower:
 		_, err = w.DecideLower(tx, request, r, decider)
+	case AskStable:
+		_, err = w.DecideStable(tx, request, r, decider)
 	default:
 		_, err = w.Determine(tx, id, r.Grant, text, by)
 	}
@@ -398,6 +413,13 @@ func (w *world) check(after, id string) {
 	}
 	if t.GradeID != "" && t.GradeColour.Rank() > t.Colour.Rank() && granted(d.requests, AskLower) == 0 { // the colour is what its reasons say, or above
 		fail("%s, graded %s", t.Colour, t.GradeColour)
+	}
+	stable := slices.ContainsFunc(d.clocks, func(c *Clock) bool { return c.Kind == ClockStable && c.State == Running })
+	if stable == t.StableUntil.IsZero() {
+		fail("held stable until %v, with a clock of it: %v", t.StableUntil, stable)
+	}
+	if stable && slices.ContainsFunc(d.clocks, func(c *Clock) bool { return c.Kind == ClockHandle && (c.State == Running || c.State == Paused) }) {
+		fail("held stable beside a clock of handling")
 	}
 	if t.StepsOpen > 0 && !t.State.Open() {
 		fail("%s with %d open steps", t.State, t.StepsOpen)

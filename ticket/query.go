@@ -142,6 +142,19 @@ func (o *Office) visible(tx *storage.Tx, q *query, viewer Actor) error {
 	return nil
 }
 
+// Visible is what visible asks, as one condition on table ticket for queries of other rooms: args are what the query has so
+// far, and come back with those of the condition.
+func (o *Office) Visible(tx *storage.Tx, viewer Actor, args []any) (string, []any, error) {
+	q := &query{args: args}
+	if err := o.visible(tx, q, viewer); err != nil {
+		return "", nil, fmt.Errorf("what a viewer sees: %w", err)
+	}
+	if len(q.conds) == 0 {
+		return `1 = 1`, q.args, nil
+	}
+	return strings.Join(q.conds, ` AND `), q.args, nil
+}
+
 // Order is how a list is sorted.
 type Order string
 
@@ -162,6 +175,8 @@ type Filter struct {
 	Open       bool // only open ones
 	Channel    string
 	Kind       Kind
+	Cause      string
+	Community  string // code of an Area, or of one above it
 	Colour     Colour
 	Unit       string // has a leg of this unit in its present round
 	Queue      string // CentreQueue, SeatQueue
@@ -268,6 +283,12 @@ func (f Filter) conditions(q *query) {
 	}
 	eq(`channel`, f.Channel)
 	eq(`kind`, string(f.Kind))
+	if f.Community != "" { // codes of areas begin with those of the areas above them
+		q.and(`community <> '' AND community LIKE ?`, f.Community+"%")
+	}
+	if f.Cause != "" {
+		q.and(`cause = ? AND cause <> ''`, f.Cause)
+	}
 	eq(`colour`, string(f.Colour))
 	eq(`queue`, f.Queue)
 	eq(`contact_id`, f.Contact)

@@ -234,6 +234,7 @@ func (d *dossier) rework() error {
 	t := d.ticket
 	d.cancel(nil)
 	d.lapse()
+	t.StableUntil = zero
 	t.Round++
 	if t.Round > d.rules.MaxReworks {
 		t.Hold = HoldRework

@@ -195,6 +195,7 @@ func (t *Ticket) columns() []column {
 		{"emotion", &t.Emotion}, {"grade_id", &t.GradeID}, {"grade_colour", &t.GradeColour}, {"grade_event", &t.GradeEvent}, {"grade_person", &t.GradePerson},
 		{"grade_factors", &t.GradeFactors}, {"steps_open", &t.StepsOpen}, {"domain", &t.Domain}, {"class", &t.Class}, {"suggestion_id", &t.SuggestionID},
 		{"suggested_class", &t.SuggestedClass}, {"suggested_unit", &t.SuggestedUnit}, {"told_half_at", stamp{&t.ToldHalfAt}},
+		{"cause", &t.Cause}, {"community", &t.Community}, {"stable_until", stamp{&t.StableUntil}},
 	}
 }
 

@@ -29,12 +29,13 @@ const (
 	ClockDecide   ClockKind = "decide"   // a request of the unit waits for a decision (§5: ≤ 1 WD)
 	ClockSuspend  ClockKind = "suspend"  // 挂起: until the approved end
 	ClockHold     ClockKind = "hold"     // 会商/督办待决 (our own)
+	ClockStable   ClockKind = "stable"   // 稳控复核: in place of 办结, until the next look
 	ClockExternal ClockKind = "external" // the deadline another body set, such as 12345
 )
 
 var clockLabels = map[ClockKind]string{
 	ClockAccept: "受理", ClockDispatch: "派单", ClockSign: "签收", ClockContact: "首次联系群众", ClockReport: "初步处置报告", ClockHandle: "办结",
-	ClockReview: "审核", ClockCallback: "回访", ClockRating: "评价", ClockDecide: "申请审批", ClockSuspend: "挂起", ClockHold: "会商/督办待决", ClockExternal: "外部时限",
+	ClockReview: "审核", ClockCallback: "回访", ClockRating: "评价", ClockDecide: "申请审批", ClockSuspend: "挂起", ClockHold: "会商/督办待决", ClockStable: "稳控复核", ClockExternal: "外部时限",
 }
 
 // Label is the clock for staff (zh-CN).
@@ -63,6 +64,7 @@ type Rules struct {
 	LeaderDays     int            `json:"leader_days"`     // what a leader may grant where ExtensionDays is 0
 	MaxSuspensions int            `json:"max_suspensions"` //
 	SuspensionDays int            `json:"suspension_days"` // at most, WD each
+	StableDays     int            `json:"stable_days"`     // 稳控: at most, WD between two looks
 	MinTries       int            `json:"min_tries"`       // before 未评价
 	MinTryDays     int            `json:"min_try_days"`    // on as many days
 	MinTryParts    int            `json:"min_try_parts"`   // in as many parts of the day
@@ -122,7 +124,7 @@ func DefaultRules() Rules {
 		Half:          0.5, Most: 0.8,
 		MaxReworks: 2, MaxReturns: 2, MaxExtensions: 1,
 		ExtensionDays: map[Colour]int{Red: 0, Orange: 5, Yellow: 10, Blue: 10}, LeaderDays: 5,
-		MaxSuspensions: 2, SuspensionDays: 10,
+		MaxSuspensions: 2, SuspensionDays: 10, StableDays: 5,
 		MinTries: 3, MinTryDays: 2, MinTryParts: 2,
 		DayParts:    []DayPart{{"上午", 0, 12 * h}, {"下午", 12 * h, 18 * h}, {"晚间", 18 * h, 24 * h}},
 		ArchiveDays: 30, AppealDays: 60,

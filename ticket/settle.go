@@ -179,6 +179,7 @@ func (o *Office) Transfer110(tx *storage.Tx, id, incidentNo, note string, by Act
 // finish ends a ticket: clocks, legs, requests and call-backs that are open are cancelled.
 func (d *dossier) finish(s State) {
 	d.cancel(nil)
+	d.ticket.StableUntil = zero
 	for _, l := range d.legs {
 		if l.State.Live() {
 			l.State, l.Before, l.EndedAt = LegCancelled, "", d.now

@@ -39,6 +39,21 @@ func (o *Office) Classes(tx *storage.Tx) ([]Class, error) {
 	return out, nil
 }
 
+// SecondLevel is the class of the second level that a class is of, or storage.ErrNotFound for one of the first.
+func (o *Office) SecondLevel(tx *storage.Tx, code string) (Class, error) {
+	c, err := storage.One(tx, scanClass, selectClass+` WHERE code = $1`, code)
+	if err == nil && c.Level == 3 {
+		c, err = storage.One(tx, scanClass, selectClass+` WHERE code = $1`, c.Parent)
+	}
+	if err == nil && c.Level != 2 {
+		err = storage.ErrNotFound
+	}
+	if err != nil {
+		return Class{}, fmt.Errorf("second level of class %s: %w", code, err)
+	}
+	return c, nil
+}
+
 // PutClass adds a class of the second or third level, or changes one.
 func (o *Office) PutClass(tx *storage.Tx, c Class, by Actor) error {
 	if !by.may(org.ManageRules) {

@@ -24,7 +24,7 @@ func (o *Office) Sweep(ctx context.Context, db *storage.DB, now time.Time) ([]No
 	s.each("clocks", `SELECT DISTINCT ticket_id FROM ticket_clock WHERE next_at <= $1 AND ticket_id > $2 ORDER BY ticket_id LIMIT 200`, []any{at}, s.clocks)
 	s.each("suspensions", `SELECT DISTINCT ticket_id FROM ticket_clock WHERE kind = 'suspend' AND state = 'running' AND due_at <= $1 AND ticket_id > $2 ORDER BY ticket_id LIMIT 200`, []any{at}, s.wake)
 	s.each("ratings", `SELECT id FROM ticket WHERE state IN ('REPLIED', 'ANSWERED') AND id > $1 ORDER BY id LIMIT 200`, nil, s.rating)
-	s.each("archive", `SELECT id FROM ticket WHERE state = 'CLOSED' AND closed_at <= $1 AND id > $2 ORDER BY id LIMIT 200`, []any{storage.At(s.now.AddDate(0, 0, -1))}, s.archive)
+	s.each("archive", `SELECT id FROM ticket WHERE state = 'CLOSED' AND closed_at <= $1 AND id > $2 ORDER BY id LIMIT 200`, []any{storage.At(s.archivable())}, s.archive)
 	s.each("call-backs", `SELECT id FROM ticket_callback WHERE state = 'open' AND warned = FALSE AND due_at < $1 AND id > $2 ORDER BY id LIMIT 200`, []any{at}, s.callback)
 	s.each("alerts", `SELECT id FROM ticket_alert WHERE state = 'RAISED' AND ack_due_at < $1 AND id > $2 ORDER BY id LIMIT 200`, []any{at}, s.alert)
 	s.each("steps", `SELECT DISTINCT ticket_id FROM ticket_step WHERE state = 'open' AND warned = FALSE AND due_at < $1 AND ticket_id > $2 ORDER BY ticket_id LIMIT 200`, []any{at}, s.step)
@@ -131,6 +131,30 @@ func (s *sweep) rating(tx *storage.Tx, id string) ([]Notice, error) {
 		return d.openRating()
 	})
 	return nil, err
+}
+
+// archivable is the moment before which a ticket has to have been closed so that some rule set lets it be archived now.
+// Without it every closed ticket of a month would be taken up at every sweep, only to be left as it is.
+func (s *sweep) archivable() time.Time {
+	days := s.o.Rules.ArchiveDays
+	err := s.db.View(s.ctx, func(tx *storage.Tx) error {
+		ids, err := storage.All(tx, storage.Value[string], `SELECT version FROM ticket_rules`)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			r, err := s.o.rules(tx, id)
+			if err != nil {
+				return err
+			}
+			days = min(days, r.ArchiveDays)
+		}
+		return nil
+	})
+	if err != nil {
+		s.errs = append(s.errs, fmt.Errorf("sweep archive: %w", err))
+	}
+	return s.now.AddDate(0, 0, -days)
 }
 
 func (s *sweep) archive(tx *storage.Tx, id string) ([]Notice, error) {

@@ -185,6 +185,7 @@ type Ticket struct {
 	AccusedUnit  string `json:"accused_unit,omitzero"`
 	AccusedStaff string `json:"accused_staff,omitzero"`
 	UnitHint     string `json:"unit_hint,omitzero"` // where it probably belongs
+	Community    string `json:"community,omitzero"` // code of an Area, as the words tell
 	Confidential bool   `json:"confidential,omitzero"`
 	Anonymous    bool   `json:"anonymous,omitzero"`
 	Proactive    bool   `json:"proactive,omitzero"`  // 主动问需: we asked first
@@ -216,6 +217,7 @@ type Ticket struct {
 
 	Domain         string `json:"domain,omitzero"` // code of the first level of Class
 	Class          string `json:"class,omitzero"`  // code of a Class, as a person decided it
+	Cause          string `json:"cause,omitzero"`  // code of a Cause, as a person found it
 	SuggestionID   string `json:"suggestion,omitzero"`
 	SuggestedClass string `json:"suggested_class,omitzero"`
 	SuggestedUnit  string `json:"suggested_unit,omitzero"`
@@ -235,6 +237,7 @@ type Ticket struct {
 	ArchivedAt  time.Time `json:"archived_at,omitzero"`
 	ChangedAt   time.Time `json:"changed_at"`
 	Due         time.Time `json:"due,omitzero"`          // the earliest due of its running clocks
+	StableUntil time.Time `json:"stable_until,omitzero"` // held stable by a plan (稳控) until the next look
 	ToldHalfAt  time.Time `json:"told_half_at,omitzero"` // when the citizen was told that it is still being handled (LOOP-13)
 
 	Existing bool  `json:"-"` // set by Open when the ticket was there already

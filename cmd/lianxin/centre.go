@@ -232,6 +232,9 @@ func (c *centre) firstStart(ctx context.Context) error {
 	if err != nil || !c.sample.Fresh {
 		return err
 	}
+	if err := c.db.Update(ctx, func(tx *storage.Tx) error { return city.LoadAreas(tx, c.office) }); err != nil {
+		return err
+	}
 	return c.importSample(ctx)
 }
 

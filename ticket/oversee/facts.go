@@ -1,6 +1,7 @@
 package oversee
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -46,8 +47,8 @@ func (d *Desk) factsOf(tx *storage.Tx, id string, e audit.Event) ([]warn.Fact, e
 	var p struct {
 		Set struct {
 			Ticket map[string]struct {
-				State, Colour, Host string
-				Stars               int
+				State, Colour, Host, Cause string
+				Stars                      int
 			}
 			Rating map[string]struct {
 				Stars, Round int
@@ -78,6 +79,13 @@ func (d *Desk) factsOf(tx *storage.Tx, id string, e audit.Event) ([]warn.Fact, e
 	case ticket.New, ticket.Accepted:
 		m.Reopened = e.Type != "ticket.opened"
 	}
+	if e.Type == "ticket.cause_set" { // what a person found counts for more than what the words say
+		tag := set.Cause
+		if tag == ticket.CauseDataError {
+			tag = warn.TagDataError
+		}
+		out = append(out, warn.Tagged{ID: id, At: e.At, Tag: tag})
+	}
 	if e.Type == "ticket.instructed" {
 		out = append(out, instructed{m})
 	} else {
@@ -103,6 +111,15 @@ func (d *Desk) factsOf(tx *storage.Tx, id string, e audit.Event) ([]warn.Fact, e
 func (d *Desk) openedFact(tx *storage.Tx, t ticket.Ticket, at time.Time) warn.Opened {
 	f := warn.Opened{ID: t.ID, Number: t.Number, Party: t.ContactID, Channel: t.Channel, At: at, Title: t.Title, Text: t.Body, Place: t.Place, Colour: string(t.Colour),
 		Restricted: t.Restricted}
+	if t.Community != "" {
+		names, err := d.Office.AreaNames(tx)
+		if err == nil {
+			f.Community, f.CommunityName = t.Community, names[t.Community]
+		}
+	}
+	if c, err := d.Office.SecondLevel(tx, cmp.Or(t.Class, t.SuggestedClass)); err == nil {
+		f.Class, f.ClassName = c.Code, c.Name
+	}
 	if t.UnitHint != "" {
 		if u, err := org.GetUnit(tx, t.UnitHint); err == nil {
 			f.District = u.District

@@ -108,4 +108,6 @@ func init() {
 			labels: map[State]string{Opened: "已计入", Confirmed: "已确认", Rejected: "不是升级"},
 			moves:  map[State][]State{"": {Opened}, Opened: {Confirmed, Rejected}}, final: []State{Confirmed, Rejected}},
 	}
+	kinds[KindBad] = badKind()
+	kinds[KindMediation] = mediationKind()
 }

@@ -66,13 +66,14 @@ func (d *Desk) Sweep(ctx context.Context, db *storage.DB, now time.Time) error {
 		return fmt.Errorf("oversight: load: %w", err)
 	}
 	var errs []error
-	if err := d.follow(ctx, db, now); err != nil {
+	// What met somebody else's change again and again is still pending, and the place in the log was not moved beyond it.
+	if err := d.follow(ctx, db, now); err != nil && !errors.Is(err, storage.ErrConflict) {
 		errs = append(errs, fmt.Errorf("oversight: warnings: %w", err))
 	}
 	for _, step := range []struct {
 		what string
 		do   func(ctx context.Context, db *storage.DB, now time.Time) error
-	}{{"triggers", d.triggers}, {"terms", d.terms}, {"signals", d.signals}} {
+	}{{"triggers", d.triggers}, {"bad ratings", d.badRatings}, {"terms", d.terms}, {"signals", d.signals}} {
 		if err := step.do(ctx, db, now); err != nil && ctx.Err() == nil {
 			errs = append(errs, fmt.Errorf("oversight: %s: %w", step.what, err))
 		}
@@ -218,30 +219,43 @@ func (d *Desk) follow(ctx context.Context, db *storage.DB, now time.Time) error 
 	return d.write(ctx, db)
 }
 
+// put writes one finding.
+func (d *Desk) put(tx *storage.Tx, j job) error {
+	switch {
+	case j.fire != nil:
+		return d.apply(tx, *j.fire)
+	case j.order != nil:
+		return d.byInstruction(tx, j.order.ID, j.order.At)
+	}
+	for _, p := range j.pairs {
+		if err := d.propose(tx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (d *Desk) putCursor(tx *storage.Tx, seq int64) error {
 	_, err := tx.Exec(`INSERT INTO oversee_cursor (name, at) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET at = excluded.at`, cursorName, strconv.FormatInt(seq, 10))
 	return err
 }
 
-// write writes what was found, each thing in its own transaction. What meets a conflict stays for the next sweep.
+// tries is how often a finding is written again at once after it met somebody else's change.
+const tries = 5
+
+// write writes what was found, each thing in its own transaction. What meets a conflict is tried again a few times, and then
+// stays for the next sweep.
 func (d *Desk) write(ctx context.Context, db *storage.DB) error {
 	w := &d.watch
 	for len(w.pending) > 0 {
 		j := w.pending[0]
-		err := db.Update(ctx, func(tx *storage.Tx) error {
-			switch {
-			case j.fire != nil:
-				return d.apply(tx, *j.fire)
-			case j.order != nil:
-				return d.byInstruction(tx, j.order.ID)
+		var err error
+		for n := range tries {
+			if err = db.Update(ctx, func(tx *storage.Tx) error { return d.put(tx, j) }); !errors.Is(err, storage.ErrConflict) {
+				break
 			}
-			for _, p := range j.pairs {
-				if err := d.propose(tx, p); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+			time.Sleep(time.Duration(n) * 10 * time.Millisecond)
+		}
 		if r, ok := ticket.RefusedWith(err); ok {
 			err = nil // such as a ticket that was withdrawn meanwhile: there is nothing to do any more
 			_ = r

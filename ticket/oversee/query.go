@@ -21,6 +21,7 @@ var views = map[Kind][]org.Action{
 	KindOrder: {org.IssueOrder, org.ViewAlerts}, KindBackcheck: {org.Backcheck, org.ApproveList, org.ViewAudit},
 	KindClue: {org.IssueOrder, org.Supervise, org.DraftReport, org.ViewAudit, org.Backcheck}, KindMeasure: {org.ViewReports},
 	KindWatch: {org.ViewWatch}, KindPeriod: {org.ViewAlerts}, KindLink: {org.ViewAlerts}, KindEscalation: {org.ViewAlerts},
+	KindMediation: {org.Supervise, org.ViewAlerts}, KindBad: {org.ViewRatings, org.Supervise, org.ViewAlerts},
 }
 
 // MaySee reports whether an actor may look at matters of a kind at all: those of every unit, or the own ones.
@@ -35,7 +36,9 @@ func MaySee(k Kind, by ticket.Actor) bool {
 		return slices.ContainsFunc(views[k], func(a org.Action) bool { return org.Can(by.Role, a) })
 	}
 	switch k {
-	case KindSupervision, KindOrder, KindBackcheck, KindClue:
+	case KindBad: // the rated unit and its windows
+		return by.Role.Reach() == org.ReachUnit && (org.Can(by.Role, org.SignTicket) || org.Can(by.Role, org.ViewRatings))
+	case KindSupervision, KindOrder, KindBackcheck, KindClue, KindMediation:
 		return by.Role.Reach() == org.ReachUnit && org.Can(by.Role, org.SignTicket)
 	case KindConsult:
 		return org.Can(by.Role, org.GiveOpinion)
@@ -147,20 +150,25 @@ func (d *Desk) Get(tx *storage.Tx, k Kind, idOrNumber string, viewer ticket.Acto
 
 // read reads matters of a kind; $1 is the kind.
 func (d *Desk) read(tx *storage.Tx, k Kind, and string, args ...any) ([]Matter, error) {
+	return d.readWhere(tx, ` WHERE kind = $1`+and, append([]any{string(k)}, args...)...)
+}
+
+func (d *Desk) readWhere(tx *storage.Tx, where string, args ...any) ([]Matter, error) {
 	type row struct {
+		kind    Kind
 		body    string
 		version int64
 	}
-	rows, err := storage.All(tx, func(r storage.Row) (x row, err error) { return x, r.Scan(&x.body, &x.version) },
-		`SELECT body, version FROM oversee_matter WHERE kind = $1`+and, append([]any{string(k)}, args...)...)
+	rows, err := storage.All(tx, func(r storage.Row) (x row, err error) { return x, r.Scan(&x.kind, &x.body, &x.version) },
+		`SELECT kind, body, version FROM oversee_matter`+where, args...)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", k, err)
+		return nil, fmt.Errorf("read matters: %w", err)
 	}
 	out := make([]Matter, 0, len(rows))
 	for _, r := range rows {
-		m := kinds[k].blank()
+		m := kinds[r.kind].blank()
 		if err := json.Unmarshal([]byte(r.body), m); err != nil {
-			return nil, fmt.Errorf("read %s: %w", k, err)
+			return nil, fmt.Errorf("read %s: %w", r.kind, err)
 		}
 		m.head().version = r.version
 		out = append(out, m)
@@ -202,41 +210,55 @@ func (d *Desk) List(tx *storage.Tx, f Filter) ([]Matter, int, error) {
 	if !f.Kind.Valid() || !MaySee(f.Kind, f.Viewer) {
 		return nil, 0, nil
 	}
-	and, args := "", []any{}
-	add := func(cond string, v any) {
-		args = append(args, v)
-		and += " AND " + strings.Replace(cond, "?", fmt.Sprintf("$%d", len(args)+1), 1)
-	}
+	c := &conds{}
+	c.add(`kind = ?`, string(f.Kind))
 	if f.State != "" {
-		add(`state = ?`, string(f.State))
+		c.add(`state = ?`, string(f.State))
 	}
 	if f.Open {
-		and += ` AND closed_at IS NULL`
+		c.add(`closed_at IS NULL`)
 	}
 	if f.Unit != "" {
-		add(`unit = ?`, f.Unit)
+		c.add(`unit = ?`, f.Unit)
 	}
 	if f.Topic != "" {
-		add(`topic = ?`, f.Topic)
+		c.add(`topic = ?`, f.Topic)
 	}
 	if f.Subject != "" {
-		add(`subject = ?`, f.Subject)
+		c.add(`subject = ?`, f.Subject)
 	}
 	if f.Ticket != "" {
-		add(`id IN (SELECT matter_id FROM oversee_ticket WHERE ticket_id = ?)`, f.Ticket)
+		c.add(`id IN (SELECT matter_id FROM oversee_ticket WHERE ticket_id = ?)`, f.Ticket)
 	}
 	if !f.From.IsZero() {
-		add(`opened_at >= ?`, storage.At(f.From))
+		c.add(`opened_at >= ?`, storage.At(f.From))
 	}
 	if !f.To.IsZero() {
-		add(`opened_at < ?`, storage.At(f.To))
-	}
-	list, err := d.read(tx, f.Kind, and+` ORDER BY opened_at DESC, id DESC`, args...)
-	if err != nil {
-		return nil, 0, err
+		c.add(`opened_at < ?`, storage.At(f.To))
 	}
 	if f.Limit <= 0 {
 		f.Limit = 50
+	}
+	if f.Kind == KindWatch {
+		return d.listWatch(tx, c, f)
+	}
+	if err := d.visible(tx, c, f.Kind, f.Viewer); err != nil {
+		return nil, 0, err
+	}
+	n, err := storage.One(tx, storage.Value[int], `SELECT COUNT(*) FROM oversee_matter`+c.where(), c.args...)
+	if err != nil || n == 0 {
+		return nil, 0, err
+	}
+	args := append(c.args, f.Limit, max(f.Offset, 0))
+	list, err := d.readWhere(tx, c.where()+fmt.Sprintf(` ORDER BY opened_at DESC, id DESC LIMIT $%d OFFSET $%d`, len(args)-1, len(args)), args...)
+	return list, n, err
+}
+
+// listWatch lists watch flags, each looked at for itself.
+func (d *Desk) listWatch(tx *storage.Tx, c *conds, f Filter) ([]Matter, int, error) {
+	list, err := d.readWhere(tx, c.where()+` ORDER BY opened_at DESC, id DESC`, c.args...)
+	if err != nil {
+		return nil, 0, err
 	}
 	var out []Matter
 	n := 0

@@ -3,6 +3,7 @@ package oversee
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -89,17 +90,32 @@ func (d *Desk) gather(f *file, t *Topic, ids []string) error {
 			t.Tickets = append(slices.Clone(t.Tickets), k.ID)
 		}
 	}
-	parties := map[string]bool{}
-	for _, id := range t.Tickets {
-		k, err := d.Office.Get(f.tx, id)
-		if err != nil {
-			return err
-		}
-		parties[cmp.Or(k.ContactID, k.ID)] = true
+	parties, err := partiesOf(f.tx, t.Tickets)
+	if err != nil {
+		return err
 	}
 	before := t.Parties
-	t.Parties = len(parties)
+	t.Parties = parties
 	return d.regrade(f.tx, t, before)
+}
+
+// partiesOf counts the distinct persons of tickets; who is not known counts for one each.
+func partiesOf(tx *storage.Tx, ids []string) (int, error) {
+	parties := map[string]bool{}
+	for part := range slices.Chunk(ids, 500) {
+		args, marks := make([]any, len(part)), make([]string, len(part))
+		for i, id := range part {
+			args[i], marks[i] = id, fmt.Sprintf("$%d", i+1)
+		}
+		found, err := storage.All(tx, storage.Value[string], `SELECT DISTINCT CASE WHEN contact_id <> '' THEN contact_id ELSE id END FROM ticket WHERE id IN (`+strings.Join(marks, ", ")+`)`, args...)
+		if err != nil {
+			return 0, fmt.Errorf("parties of a topic: %w", err)
+		}
+		for _, p := range found {
+			parties[p] = true
+		}
+	}
+	return len(parties), nil
 }
 
 // AddToTopic takes more tickets in.

@@ -66,9 +66,9 @@ func (d *Desk) triggers(ctx context.Context, db *storage.DB, now time.Time) erro
 		return d.urge(tx, ByDue, c.ticket, unit, ticket.ClockKind(c.kind).Label()+"时限已用八成", "L0/due/"+c.id)
 	}))
 	// L1: overdue for a working day: the red card of the clock of handling.
-	run(each(ctx, db, scanClock, `SELECT c.id, c.ticket_id, c.leg_id, c.kind FROM ticket_clock c WHERE c.state = 'running' AND c.kind = 'handle' AND c.red_at <= $1`+
+	run(each(ctx, db, scanClock, `SELECT c.id, c.ticket_id, c.leg_id, c.kind FROM ticket_clock c WHERE c.state = 'running' AND c.kind IN ('handle', 'stable') AND c.red_at <= $1`+
 		notYet("L1/overdue/", "c.id")+` ORDER BY c.id LIMIT 500`, []any{storage.At(now)}, func(tx *storage.Tx, c clock) error {
-		return d.begin(tx, Proposal{Level: 1, Trigger: ByOverdue, TicketID: c.ticket, Grounds: "办结时限已超过1个工作日", Requirement: "立即办结并说明超期原因", Key: "L1/overdue/" + c.id})
+		return d.begin(tx, Proposal{Level: 1, Trigger: ByOverdue, TicketID: c.ticket, Grounds: ticket.ClockKind(c.kind).Label() + "时限已超过1个工作日", Requirement: "立即办理并说明超期原因", Key: "L1/overdue/" + c.id})
 	}))
 	// L1: not satisfied again after rework.
 	run(each(ctx, db, id, `SELECT id || '/' || round FROM ticket WHERE round >= 2 AND `+open_+notYet("L1/unsatisfied/", "id || '/' || round")+` ORDER BY id LIMIT 500`, nil, func(tx *storage.Tx, key string) error {
@@ -153,13 +153,28 @@ func (d *Desk) urge(tx *storage.Tx, by Trigger, ticketID, unit, grounds, key str
 	return d.begin(tx, Proposal{Level: 0, Trigger: by, TicketID: ticketID, Unit: unit, Grounds: grounds, Requirement: "请抓紧办理", Key: key})
 }
 
-// byInstruction makes a leader's 批示 a candidate.
-func (d *Desk) byInstruction(tx *storage.Tx, ticketID string) error {
+// byInstruction makes a leader's 批示 a candidate: 挂牌, or 提级 of a 挂牌 that was issued and did not help. While a candidate of
+// either waits for its signature, another 批示 adds none. at is when it was written: of one 批示 there is one candidate.
+func (d *Desk) byInstruction(tx *storage.Tx, ticketID string, at time.Time) error {
 	t, err := d.Office.Get(tx, ticketID)
 	if err != nil || !t.State.Open() {
 		return err
 	}
-	return d.begin(tx, Proposal{Level: 2, Trigger: ByInstruction, TicketID: ticketID, Grounds: "局领导作出批示", Key: "L2/instruction/" + ticketID})
+	p := Proposal{Level: 2, Trigger: ByInstruction, TicketID: ticketID, Grounds: "局领导作出批示", Key: fmt.Sprintf("instruction/%s/%d", ticketID, at.UnixMilli())}
+	open, err := find[Supervision](d, tx, KindSupervision, ` AND closed_at IS NULL AND id IN (SELECT matter_id FROM oversee_ticket WHERE ticket_id = $2) ORDER BY id`, ticketID)
+	if err != nil {
+		return err
+	}
+	for _, s := range open {
+		switch {
+		case s.Level < 2:
+		case s.Level == 3 || s.State == Candidate:
+			return nil
+		default:
+			p.Level, p.From, p.Grounds = 3, s.ID, "挂牌督办后局领导再次作出批示"
+		}
+	}
+	return d.begin(tx, p)
 }
 
 // chain looks at the requests that a repeat goes back to.
@@ -278,6 +293,10 @@ func (d *Desk) terms(ctx context.Context, db *storage.DB, now time.Time) error {
 				return remind[Order](d, tx, x.id, x.kind, "民意感知调度指令超过期限")
 			case KindBackcheck:
 				return remind[Backcheck](d, tx, x.id, x.kind, "倒查任务超过期限")
+			case KindMediation:
+				return remind[Mediation](d, tx, x.id, x.kind, "矛盾化解超过期限")
+			case KindBad:
+				return d.lateBad(tx, x.id)
 			case KindConsult:
 				return remind[Consult](d, tx, x.id, x.kind, "会商超过期限未形成结论")
 			case KindClue:

@@ -24,6 +24,8 @@ type Opened struct {
 	At                         time.Time
 	Title, Text, Place         string
 	District                   string // code; empty is unknown
+	Community, CommunityName   string // code and name; empty is unknown
+	Class, ClassName           string // second level, code and name; empty is unknown
 	Colour                     string
 	Restricted                 bool // of a seat of its own: takes part in W14 only
 }
@@ -153,6 +155,8 @@ func (e *Engine) Feed(f Fact) []Firing {
 	case Tagged:
 		if f.Tag == TagDataError {
 			e.dataError(f.ID, f.At)
+		} else { // a person found another cause than the words spoke of
+			e.errors = slices.DeleteFunc(e.errors, func(v visit) bool { return v.ticket == f.ID })
 		}
 	}
 	return e.out
@@ -352,18 +356,27 @@ func (e *Engine) echo(f Opened, pairs []match.Pair) {
 	}
 }
 
-// cluster is W4.
+// cluster is W4: by community and class of the second level where both are known, else by the names of places and the
+// domain.
 func (e *Engine) cluster(f Opened, class string, k float64, again bool) {
-	places := match.Places(f.Place, f.Title, f.Text)
-	for _, p := range places[:min(3, len(places))] {
-		key := p + "|" + class
-		if again && slices.ContainsFunc(e.byPlace[key], func(v visit) bool { return v.ticket == f.ID }) {
+	type spot struct{ key, place, class string }
+	var spots []spot
+	if f.Community != "" && f.Class != "" {
+		spots = []spot{{f.Community + "|" + f.Class, cmp.Or(f.CommunityName, f.Community), cmp.Or(f.ClassName, f.Class)}}
+	} else {
+		places := match.Places(f.Place, f.Title, f.Text)
+		for _, p := range places[:min(3, len(places))] {
+			spots = append(spots, spot{p + "|" + class, p, class})
+		}
+	}
+	for _, s := range spots {
+		if again && slices.ContainsFunc(e.byPlace[s.key], func(v visit) bool { return v.ticket == f.ID }) {
 			continue
 		}
-		e.byPlace[key] = append(within(e.byPlace[key], f.At, 400), visit{f.Party, f.ID, f.At})
-		list := within(e.byPlace[key], f.At, e.Rules.ClusterDays)
+		e.byPlace[s.key] = append(within(e.byPlace[s.key], f.At, 400), visit{f.Party, f.ID, f.At})
+		list := within(e.byPlace[s.key], f.At, e.Rules.ClusterDays)
 		if n := parties(list); n >= scaled(e.Rules.ClusterParties, k) {
-			e.fire(Firing{Rule: "W4", At: f.At, Subject: "place/" + key, Level: grade.Yellow, Ticket: f.ID, Tickets: tickets(list), Place: p, Class: class, Title: "地点聚集：" + p + "（" + class + "）",
+			e.fire(Firing{Rule: "W4", At: f.At, Subject: "place/" + s.key, Level: grade.Yellow, Ticket: f.ID, Tickets: tickets(list), Place: s.place, Class: s.class, Title: "地点聚集：" + s.place + "（" + s.class + "）",
 				Evidence: fmt.Sprintf("%d天内%d名诉求人、%d件诉求", e.Rules.ClusterDays, n, len(tickets(list)))})
 		}
 	}
