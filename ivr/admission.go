@@ -242,6 +242,9 @@ func (h *Hotline) lookAfter() {
 	h.mu.Lock()
 	var lost, zombies []*visit
 	for _, v := range h.live {
+		if v.call == nil { // a call of ours that is being dialled
+			continue
+		}
 		select {
 		case <-v.call.Done():
 			if end := v.call.End(); now.Sub(end.At) > zombieAfter && !v.zombie {

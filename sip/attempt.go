@@ -24,8 +24,7 @@ type attempt struct {
 	silence time.Duration
 	last    *gosip.Request
 
-	branches map[string]*heardEarly // by To tag
-	sounded  bool                   // Early has been told
+	sounded bool // Early has been told
 }
 
 // run sends the INVITE, again where a challenge or a session timer wants it, and returns the 2xx.

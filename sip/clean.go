@@ -9,6 +9,9 @@ import (
 // clean makes text fit to stand in a header, a URI or a session description: control characters, CR, LF and NUL among them, are
 // dropped, so that no value can begin a line of its own; broken UTF-8 is dropped too, and the rest is cut to max characters.
 func clean(s string, max int) string {
+	if plain(s, max) {
+		return s
+	}
 	var b strings.Builder
 	n := 0
 	for i, r := range s {
@@ -27,6 +30,19 @@ func clean(s string, max int) string {
 		n++
 	}
 	return strings.TrimSpace(b.String())
+}
+
+// plain says that clean would change nothing: almost always.
+func plain(s string, max int) bool {
+	if len(s) > max || s != "" && (s[0] == ' ' || s[len(s)-1] == ' ') {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // unquoted leaves out what would end a quoted string. Made once: building it costs 10 KB, a third of what a call allocates.
@@ -63,6 +79,9 @@ func mask(s string) string {
 
 // maskDigits masks every run of seven and more digits in a line for the log or the trace. Short ones are extensions and codes.
 func maskDigits(s string) string {
+	if !longDigits(s) {
+		return s
+	}
 	var b strings.Builder
 	for i := 0; i < len(s); {
 		j := i
@@ -82,4 +101,16 @@ func maskDigits(s string) string {
 		}
 	}
 	return b.String()
+}
+
+func longDigits(s string) bool {
+	run := 0
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			run = 0
+		} else if run++; run >= 7 {
+			return true
+		}
+	}
+	return false
 }

@@ -93,6 +93,7 @@ type Config struct {
 	t1        time.Duration // T1 of RFC 3261, 500 ms if zero; for tests
 	keepAlive time.Duration // between keep-alives to registered phones, 25 s if zero; for tests
 	qualify   time.Duration // between OPTIONS to registered phones, 60 s if zero; for tests
+	quiet     time.Duration // without a sign of a call's far end until it is asked whether it is there, 60 s if zero; for tests
 
 	lookupSRV func(ctx context.Context, service, proto, name string) ([]*net.SRV, error) // net.DefaultResolver.LookupSRV if nil; for tests
 	clock     func() time.Time                                                           // of the night; time.Now if nil; for tests
@@ -168,6 +169,7 @@ func (c Config) withDefaults() Config {
 	set(&c.t1, 500*time.Millisecond)
 	set(&c.keepAlive, 25*time.Second)
 	set(&c.qualify, time.Minute)
+	set(&c.quiet, time.Minute)
 	set(&c.probe, 30*time.Second)
 	set(&c.silence, 5*time.Second)
 	set(&c.backoff, 2*time.Second)

@@ -122,7 +122,7 @@ const (
 
 // challenge proves the sender of a request by its Authorization (code 401) or Proxy-Authorization (407). Unless it is proven, the
 // request has been answered. An unknown user gets the same answers in the same time as a wrong password.
-func (a *authority) challenge(s *Server, req *gosip.Request, tx *gosip.ServerTx, way flow, code int) (user string, ok bool) {
+func (a *authority) challenge(s *Server, req *gosip.Request, tx serverTx, way flow, code int) (user string, ok bool) {
 	began := time.Now()
 	name, ask := "Authorization", "WWW-Authenticate"
 	if code == 407 {

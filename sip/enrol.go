@@ -14,15 +14,29 @@ import (
 
 // serve keeps watch over the trunks until ctx ends: asks them for their health, and registers with those that want it.
 func (ls *lines) serve(ctx context.Context, running *sync.WaitGroup) {
-	for _, l := range ls.all {
-		if l.Proxy == "" {
-			continue
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	ls.watched = func(l *line) {
+		if l.Proxy == "" || ctx.Err() != nil {
+			return
 		}
-		running.Go(func() { ls.watch(ctx, l) })
+		own, stop := context.WithCancel(ctx)
+		l.stop = stop
+		running.Go(func() { ls.watch(own, l) })
 		if l.Register {
-			running.Go(func() { ls.enrol(ctx, l) })
+			running.Go(func() { ls.enrol(own, l) })
 		}
 	}
+	for _, l := range ls.all {
+		ls.watched(l)
+	}
+}
+
+// close keeps a reload from beginning anything that serve's WaitGroup would have to wait for.
+func (ls *lines) close() {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	ls.watched = nil
 }
 
 // watch sends OPTIONS now and then (RFC 3261 11). Any answer but those of an exchange that cannot take calls is a sign of life.

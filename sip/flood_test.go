@@ -44,6 +44,13 @@ func (f *forger) WriteTo(b []byte, to net.Addr) (int, error) {
 	return f.packetConn.WriteTo(b, to)
 }
 
+func (f *forger) WriteToUDPAddrPort(b []byte, to netip.AddrPort) (int, error) {
+	if !to.Addr().IsLoopback() {
+		return len(b), nil
+	}
+	return f.packetConn.WriteToUDPAddrPort(b, to)
+}
+
 func heap() int64 {
 	var m runtime.MemStats
 	runtime.GC()

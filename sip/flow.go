@@ -25,10 +25,10 @@ func (f flow) remoteAddr() netip.AddrPort {
 }
 
 // flowOf is the way a request came.
-func flowOf(req *gosip.Request, tx *gosip.ServerTx) flow {
+func flowOf(req *gosip.Request, tx serverTx) flow {
 	f := flow{transport: req.Transport(), remote: req.Source()}
-	if c := tx.Connection(); c != nil && f.transport == "UDP" {
-		f.local = c.LocalAddr().String()
+	if u, ok := tx.(*udpTx); ok {
+		f.local = u.l.name()
 	}
 	return f
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base32"
+	"encoding/binary"
 	"net"
 	"strings"
 	"time"
@@ -43,12 +44,15 @@ const maxLate = 10_000
 
 // front is called by the library for every parsed message, one at a time per socket.
 func (s *Server) front(msg gosip.Message) {
-	s.safely("front", func() {
-		req, ok := msg.(*gosip.Request)
-		if !ok {
-			return
-		}
+	if req, ok := msg.(*gosip.Request); ok {
 		tidy(req)
+		s.meet(req)
+	}
+}
+
+// meet is the front of a request that is new.
+func (s *Server) meet(req *gosip.Request) {
+	s.safely("front", func() {
 		switch req.Method {
 		case gosip.INVITE:
 			s.arrives(req)
@@ -103,19 +107,24 @@ func (s *Server) tagFor(req *gosip.Request) (string, bool) {
 	if via == nil || id == nil || from == nil || cseq == nil {
 		return "", false
 	}
-	m := hmac.New(sha256.New, s.secret[:])
 	branch, _ := via.Params.Get("branch")
 	tag, _ := from.Params.Get("tag")
-	for _, p := range []string{id.Value(), tag, branch, via.Host, req.Source()} {
-		m.Write([]byte(p))
-		m.Write([]byte{0})
+	var room [512]byte // the secret comes first and most of the sum stays here, so nobody can make tags of ours
+	b := append(room[:0], s.secret[:]...)
+	for _, p := range [...]string{id.Value(), tag, branch, via.Host, req.Source()} {
+		b = append(append(b, p...), 0)
 	}
-	m.Write([]byte{byte(cseq.SeqNo), byte(cseq.SeqNo >> 8), byte(cseq.SeqNo >> 16), byte(cseq.SeqNo >> 24)})
-	return strings.ToLower(base32.HexEncoding.EncodeToString(m.Sum(nil)[:10])), true
+	sum := sha256.Sum256(binary.LittleEndian.AppendUint32(b, cseq.SeqNo))
+	return tags.EncodeToString(sum[:10]), true
 }
 
+var tags = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
+
 // opens reports whether an INVITE is outside of any dialog: whether its To tag is the one we gave it.
-func (s *Server) opens(req *gosip.Request) bool {
+func (s *Server) opens(req *gosip.Request, tx serverTx) bool {
+	if u, ok := tx.(*udpTx); ok {
+		return u.opens
+	}
 	tag, ok := req.To().Params.Get("tag")
 	if !ok {
 		return true
@@ -184,7 +193,7 @@ func (s *Server) leaves(b branch) {
 }
 
 // onCancel answers a CANCEL for which the library had no transaction: its INVITE may be a moment behind.
-func (s *Server) onCancel(req *gosip.Request, tx *gosip.ServerTx) {
+func (s *Server) onCancel(req *gosip.Request, tx serverTx) {
 	b, ok := branchOf(req)
 	for range 20 {
 		s.early.mu.Lock()

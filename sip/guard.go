@@ -2,6 +2,7 @@ package sip
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -66,11 +67,10 @@ func (l Limits) withDefaults() Limits {
 // guard decides which datagrams and connections get as far as the parser. What it drops, it drops in silence: a scanner learns
 // nothing, and a forged source gets no answer.
 type guard struct {
-	limits  Limits
-	trusted []netip.Prefix
-	denied  []netip.Prefix
-	start   time.Time
-	bans    bans
+	limits Limits
+	known  atomic.Pointer[known]
+	start  time.Time
+	bans   bans
 
 	mu      sync.Mutex
 	sources map[netip.Addr]*source
@@ -103,8 +103,21 @@ func (b *bucket) take(now, rate, burst float64) bool {
 	return true
 }
 
+// known are the sources that are told apart by configuration. They are replaced, never changed.
+type known struct{ trusted, denied []netip.Prefix }
+
+// newKnown trusts the trunks as well.
+func newKnown(trusted, denied []netip.Prefix, trunks []Trunk) *known {
+	l := &known{trusted: slices.Clone(trusted), denied: denied}
+	for _, t := range trunks {
+		l.trusted = append(l.trusted, t.Addrs...)
+	}
+	return l
+}
+
 func newGuard(l Limits, trusted []netip.Prefix) *guard {
-	g := &guard{limits: l.withDefaults(), trusted: trusted, start: time.Now(), sources: map[netip.Addr]*source{}}
+	g := &guard{limits: l.withDefaults(), start: time.Now(), sources: map[netip.Addr]*source{}}
+	g.known.Store(&known{trusted: trusted})
 	g.fresh = bucket{tokens: g.limits.NewBurst}
 	g.nets = map[netip.Addr]*bucket{}
 	g.bans = bans{first: g.limits.Ban, marks: map[netip.Addr]offence{}, m: map[netip.Addr]*Ban{}}
@@ -123,7 +136,7 @@ func near(ip netip.Addr) netip.Addr {
 
 func (g *guard) trusts(ip netip.Addr) bool {
 	ip = ip.Unmap()
-	for _, p := range g.trusted {
+	for _, p := range g.known.Load().trusted {
 		if p.Contains(ip) {
 			return true
 		}
@@ -192,7 +205,7 @@ func (g *guard) shuts(ip netip.Addr) bool {
 	if g.trusts(ip) {
 		return false
 	}
-	for _, p := range g.denied {
+	for _, p := range g.known.Load().denied {
 		if p.Contains(ip) {
 			g.dropped.banned.Add(1)
 			return true

@@ -95,7 +95,7 @@ func TestANetworkIsHeldTogether(t *testing.T) {
 
 func TestDeniedAddressesAreNeverHeard(t *testing.T) {
 	g := newGuard(Limits{}, nil)
-	g.denied = []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}
+	g.known.Store(&known{denied: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}})
 	if !g.shuts(addr("203.0.113.1")) || g.connects(addr("203.0.113.1"), 0) || g.shuts(addr("203.0.112.1")) {
 		t.Error("the deny list is not kept")
 	}

@@ -35,10 +35,11 @@ func (s *Server) identify(req *gosip.Request, way flow) Info {
 }
 
 func (s *Server) trunkOf(ip netip.Addr) *Trunk {
-	for i := range s.cfg.Trunks {
-		for _, p := range s.cfg.Trunks[i].Addrs {
+	trunks := s.lines.plan.Load().trunks
+	for i := range trunks {
+		for _, p := range trunks[i].Addrs {
 			if p.Contains(ip.Unmap()) {
-				return &s.cfg.Trunks[i]
+				return &trunks[i]
 			}
 		}
 	}
@@ -46,9 +47,10 @@ func (s *Server) trunkOf(ip netip.Addr) *Trunk {
 }
 
 func (s *Server) trunkNamed(name string) *Trunk {
-	for i := range s.cfg.Trunks {
-		if s.cfg.Trunks[i].Name == name {
-			return &s.cfg.Trunks[i]
+	trunks := s.lines.plan.Load().trunks
+	for i := range trunks {
+		if trunks[i].Name == name {
+			return &trunks[i]
 		}
 	}
 	return nil

@@ -13,7 +13,7 @@ import (
 )
 
 // request handles a request of the dialog. The mailbox calls it in the order of CSeq, one at a time.
-func (l *leg) request(req *gosip.Request, tx *gosip.ServerTx) {
+func (l *leg) request(req *gosip.Request, tx serverTx) {
 	defer func() {
 		if p := recover(); p != nil {
 			l.s.panicked("dialog "+string(req.Method), p)
@@ -51,9 +51,9 @@ func (l *leg) request(req *gosip.Request, tx *gosip.ServerTx) {
 }
 
 // refuse answers a request that came too late.
-func (l *leg) refuse(req *gosip.Request, tx *gosip.ServerTx) { l.respond(req, tx, 500) }
+func (l *leg) refuse(req *gosip.Request, tx serverTx) { l.respond(req, tx, 500) }
 
-func (l *leg) respond(req *gosip.Request, tx *gosip.ServerTx, code int, extra ...gosip.Header) {
+func (l *leg) respond(req *gosip.Request, tx serverTx, code int, extra ...gosip.Header) {
 	if err := l.send(tx, response(req, code, "", nil, extra...)); err != nil {
 		l.s.log.Debug("sip: response not sent", "call", l.id, "code", code, "err", err)
 	}
@@ -61,7 +61,7 @@ func (l *leg) respond(req *gosip.Request, tx *gosip.ServerTx, code int, extra ..
 
 // onBye ends the call. A BYE acknowledges what has not been, because the ACK may be lost or late; in an early dialog it refuses the
 // INVITE as well (RFC 3261 15.1.2).
-func (l *leg) onBye(req *gosip.Request, tx *gosip.ServerTx) {
+func (l *leg) onBye(req *gosip.Request, tx serverTx) {
 	l.respond(req, tx, 200)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -79,7 +79,7 @@ func (l *leg) onBye(req *gosip.Request, tx *gosip.ServerTx) {
 }
 
 // refresh takes the Contact of a request as the new target (RFC 3261 12.2.2), and the way it came as the way to the peer. mu is held.
-func (l *leg) refresh(req *gosip.Request, tx *gosip.ServerTx) {
+func (l *leg) refresh(req *gosip.Request, tx serverTx) {
 	if c := req.Contact(); c != nil && !c.Address.Wildcard && c.Address.Host != "" {
 		l.target = *c.Address.Clone()
 	}
@@ -89,7 +89,7 @@ func (l *leg) refresh(req *gosip.Request, tx *gosip.ServerTx) {
 }
 
 // onReinvite changes or refreshes the session (RFC 3261 14.2).
-func (l *leg) onReinvite(req *gosip.Request, tx *gosip.ServerTx) {
+func (l *leg) onReinvite(req *gosip.Request, tx serverTx) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if o := l.okay; o != nil && l.state < over {
@@ -124,7 +124,7 @@ func (l *leg) onReinvite(req *gosip.Request, tx *gosip.ServerTx) {
 }
 
 // onUpdate changes or refreshes the session without an ACK (RFC 3311).
-func (l *leg) onUpdate(req *gosip.Request, tx *gosip.ServerTx) {
+func (l *leg) onUpdate(req *gosip.Request, tx serverTx) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -231,7 +231,7 @@ func warning(err error) gosip.Header {
 }
 
 // onInfo takes key presses (pitfall 21).
-func (l *leg) onInfo(req *gosip.Request, tx *gosip.ServerTx) {
+func (l *leg) onInfo(req *gosip.Request, tx serverTx) {
 	if l.over() {
 		l.respond(req, tx, 481)
 		return

@@ -92,8 +92,8 @@ func rawHeader(b []byte, name, compact string) (span, bool) {
 		if colon < 0 {
 			return span{}, false
 		}
-		key := strings.ToLower(strings.TrimRight(string(b[at:at+min(colon, 64)]), " \t"))
-		if key != name && (compact == "" || key != compact) {
+		key := bytes.TrimRight(b[at:at+min(colon, 64)], " \t")
+		if !folds(key, name) && (compact == "" || !folds(key, compact)) {
 			continue
 		}
 		v := span{at + colon + 1, at + colon + 1}
@@ -111,6 +111,22 @@ func rawHeader(b []byte, name, compact string) (span, bool) {
 		}
 	}
 	return span{}, false
+}
+
+// folds says whether b is name (lower case, ASCII), whatever its case.
+func folds(b []byte, name string) bool {
+	if len(b) != len(name) {
+		return false
+	}
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			c |= 0x20
+		}
+		if c != name[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // addRport puts ;rport into the top Via of a request that lacks it, so that the answer goes where the request came from even
@@ -135,10 +151,12 @@ func addRport(buf []byte, n int) int {
 			break
 		}
 	}
-	for _, p := range strings.Split(string(b[v.from:v.to]), ";")[1:] {
-		key, _, _ := strings.Cut(p, "=")
-		if strings.EqualFold(strings.TrimSpace(key), "rport") {
-			return n
+	if _, params, ok := bytes.Cut(b[v.from:v.to], []byte(";")); ok {
+		for p := range bytes.SplitSeq(params, []byte(";")) {
+			key, _, _ := bytes.Cut(p, []byte("="))
+			if folds(bytes.TrimSpace(key), "rport") {
+				return n
+			}
 		}
 	}
 	at := v.to

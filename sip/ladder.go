@@ -70,15 +70,11 @@ func (b *ladders) join(l *leg, call string) {
 	}
 }
 
-// expire forgets calls that ended a while ago.
-func (b *ladders) expire(now time.Time) {
+// forget drops the ladder of a call.
+func (b *ladders) forget(call string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for id, ld := range b.m {
-		if e := ld.owner.End(); !e.At.IsZero() && now.Sub(e.At) > ladderRemains {
-			delete(b.m, id)
-		}
-	}
+	delete(b.m, call)
 }
 
 func (b *ladders) legs(call string) []*leg {

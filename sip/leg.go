@@ -37,6 +37,8 @@ type leg struct {
 
 	captured atomic.Pointer[capture] // its packets are kept
 	box      mailbox
+	signAt   atomic.Int64 // when the far end last sent a message, ns since Server.began
+	asked    atomic.Bool  // it is being asked whether it is there
 
 	mu    sync.Mutex
 	state state
@@ -45,7 +47,7 @@ type leg struct {
 
 	// The INVITE that opened an incoming leg.
 	inv    *gosip.Request
-	invTx  *gosip.ServerTx
+	invTx  serverTx
 	branch branch
 	rings  *time.Timer
 
@@ -60,8 +62,8 @@ type leg struct {
 	limit     *time.Timer
 	longest   time.Duration // that it may last, if not Config.MaxCall
 	session   session
-	strangers map[string]bool // To tags of further answers to our INVITE
-	earlyTags []string        // To tags of provisional answers to our INVITE
+	strangers map[string]bool        // To tags of further answers to our INVITE
+	branches  map[string]*heardEarly // provisional answers to our INVITE, by To tag
 }
 
 var _ Call = (*leg)(nil)
@@ -76,6 +78,9 @@ func (s *Server) newLeg(info Info) *leg {
 	s.captures.meets(l)
 	l.box = mailbox{handle: l.request, refuse: l.refuse, after: s.after}
 	s.live.Add(1)
+	s.alive.mu.Lock()
+	s.alive.m[l] = struct{}{}
+	s.alive.mu.Unlock()
 	return l
 }
 
@@ -144,7 +149,7 @@ func (l *leg) reply(code int, reason string, body []byte, extra ...gosip.Header)
 	return l.send(l.invTx, response(l.inv, code, reason, body, extra...))
 }
 
-func (l *leg) send(tx *gosip.ServerTx, res *gosip.Response) error {
+func (l *leg) send(tx serverTx, res *gosip.Response) error {
 	l.note(true, res.Destination(), summary(res))
 	return tx.Respond(res)
 }
@@ -329,14 +334,19 @@ func (l *leg) endLocked(by By, cause string, code int) {
 	l.cancel()
 	close(l.done)
 	l.s.live.Add(-1)
-	m, s, b := l.media, l.s, l.branch
-	if m != nil {
-		s.spawn(func() { _ = m.Close() })
+	l.s.alive.mu.Lock()
+	delete(l.s.alive.m, l)
+	l.s.alive.mu.Unlock()
+	s, b := l.s, l.branch
+	if l.media != nil {
+		l.media.Shut()
 	}
 	if l.inv != nil {
 		s.leaves(b)
 	}
-	s.after(64*s.t1+gapSeen, "forget", func() { s.forget(l) }) // late requests get their answers until then
+	l.inv, l.invTx, l.offer, l.remote, l.early = nil, nil, nil, nil, early{} // thousands of ended calls are remembered at a time
+	s.lingering.put(l)
+	s.told.put(l.id)
 }
 
 func (s *Server) forget(l *leg) {

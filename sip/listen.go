@@ -16,6 +16,7 @@ import (
 type listener struct {
 	network string // "UDP", "TCP" or "TLS"
 	addr    netip.AddrPort
+	named   string // addr in the library's writing; UDP
 	s       *Server
 
 	mu       sync.Mutex
@@ -76,7 +77,18 @@ func (l *listener) open() error {
 
 func (l *listener) use(c packetConn) {
 	l.udp = &udpConn{packetConn: c, l: l}
+	if u, ok := c.(*net.UDPConn); ok && stamp(u) {
+		l.udp.stamped = u
+	}
 	l.addr = c.LocalAddr().(*net.UDPAddr).AddrPort()
+	l.named = c.LocalAddr().String()
+}
+
+// name is the address of a UDP socket as the library knows it.
+func (l *listener) name() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.named
 }
 
 // run serves until ctx ends.

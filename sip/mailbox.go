@@ -18,8 +18,8 @@ const (
 // mailbox brings the requests of one dialog into the order of their CSeq and handles one at a time. The library delivers them in any
 // order (trap 2).
 type mailbox struct {
-	handle func(*gosip.Request, *gosip.ServerTx) // called with mu held: in order, one at a time
-	refuse func(*gosip.Request, *gosip.ServerTx) // out of order: 500 (RFC 3261 12.2.2)
+	handle func(*gosip.Request, serverTx) // called with mu held: in order, one at a time
+	refuse func(*gosip.Request, serverTx) // out of order: 500 (RFC 3261 12.2.2)
 	after  func(time.Duration, string, func()) *time.Timer
 
 	mu    sync.Mutex
@@ -34,7 +34,7 @@ type mailbox struct {
 
 type letter struct {
 	req *gosip.Request
-	tx  *gosip.ServerTx
+	tx  serverTx
 	at  time.Time
 }
 
@@ -62,7 +62,7 @@ func (m *mailbox) announce(cseq uint32) {
 }
 
 // deliver handles req now or as soon as those before it have been.
-func (m *mailbox) deliver(req *gosip.Request, tx *gosip.ServerTx) {
+func (m *mailbox) deliver(req *gosip.Request, tx serverTx) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n := req.CSeq().SeqNo

@@ -117,8 +117,7 @@ func (p pattern) matches(number string) bool {
 
 // CheckOutbound says what in an Outbound and its trunks would keep New from starting, without binding anything.
 func CheckOutbound(o Outbound, trunks []Trunk) error {
-	s := &Server{cfg: Config{Outbound: o, Trunks: trunks}.withDefaults()}
-	_, err := newLines(s)
+	_, _, err := readLines(trunks, o)
 	return err
 }
 

@@ -11,7 +11,7 @@ import (
 type okay struct {
 	cseq    uint32
 	res     *gosip.Response
-	tx      *gosip.ServerTx
+	tx      serverTx
 	began   time.Time
 	wait    time.Duration
 	timer   *time.Timer

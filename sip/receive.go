@@ -1,8 +1,12 @@
 package sip
 
 import (
+	"encoding/binary"
+	"hash/maphash"
+	"iter"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,8 +24,17 @@ const (
 // known methods that we do not serve get 405, others 501 (RFC 3261 21.4.6, 21.5.2).
 var unserved = map[gosip.RequestMethod]bool{gosip.SUBSCRIBE: true, gosip.MESSAGE: true, gosip.PUBLISH: true}
 
+// begin is receive for a request over UDP, whose waiting has an end.
+func (s *Server) begin(req *gosip.Request, tx serverTx) {
+	if u, ok := tx.(*udpTx); ok {
+		now := time.Since(s.began)
+		s.strain.note(now, now-u.came)
+	}
+	s.receive(req, tx)
+}
+
 // receive is called by the library in a goroutine of its own for every request that is not a retransmission.
-func (s *Server) receive(req *gosip.Request, tx *gosip.ServerTx) {
+func (s *Server) receive(req *gosip.Request, tx serverTx) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.panicked("request "+string(req.Method), p)
@@ -52,12 +65,15 @@ func (s *Server) receive(req *gosip.Request, tx *gosip.ServerTx) {
 	}
 	inside := req.To().Params.Has("tag")
 	if req.Method == gosip.INVITE {
-		inside = !s.opens(req)
+		inside = !s.opens(req, tx)
 	}
 	if inside && req.Method != gosip.REGISTER {
 		if l := s.dialogOf(req); l != nil {
 			l.note(false, req.Source(), summary(req))
 			l.box.deliver(req, tx)
+		} else if l := s.earlyOf(req); l != nil && req.Method == gosip.UPDATE {
+			l.note(false, req.Source(), summary(req))
+			l.updated(req, tx)
 		} else {
 			s.respond(req, tx, 481, "")
 		}
@@ -102,13 +118,29 @@ func (s *Server) malformed(req *gosip.Request) (int, []gosip.Header) {
 	if !strings.EqualFold(req.SipVersion, "SIP/2.0") {
 		return 505, nil
 	}
-	for _, h := range []string{"from", "to", "call-id", "cseq", "max-forwards", "content-length"} {
-		n := len(req.GetHeaders(h)) + len(req.GetHeaders(compactForms[h]))
-		if n > 1 {
-			return bad("more than one " + h)
+	var n [len(single)]int
+	for _, h := range req.Headers() {
+		switch h.(type) {
+		case *gosip.FromHeader:
+			n[0]++
+		case *gosip.ToHeader:
+			n[1]++
+		case *gosip.CallIDHeader:
+			n[2]++
+		case *gosip.CSeqHeader:
+			n[3]++
+		case *gosip.MaxForwardsHeader:
+			n[4]++
+		case *gosip.ContentLengthHeader:
+			n[5]++
 		}
-		if n == 0 && h != "max-forwards" && h != "content-length" {
-			return bad("no " + h)
+	}
+	for i, name := range single {
+		if n[i] > 1 {
+			return bad("more than one " + name)
+		}
+		if n[i] == 0 && i < needed {
+			return bad("no " + name)
 		}
 	}
 	from, to, cseq := req.From(), req.To(), req.CSeq()
@@ -137,7 +169,10 @@ func (s *Server) malformed(req *gosip.Request) (int, []gosip.Header) {
 	return 0, nil
 }
 
-var compactForms = map[string]string{"from": "f", "to": "t", "call-id": "i", "cseq": "", "max-forwards": "", "content-length": "l"}
+// single are the headers of which there may be one, and the first of them are needed.
+var single = [...]string{"from", "to", "call-id", "cseq", "max-forwards", "content-length"}
+
+const needed = 4
 
 // refused checks what a request outside of dialogs must meet.
 func refused(req *gosip.Request) (int, []gosip.Header) {
@@ -153,7 +188,7 @@ var understood = map[string]bool{"timer": true, "100rel": true, "replaces": true
 // unsupported looks for options that are required and not known (RFC 3261 8.2.2.3).
 func unsupported(req *gosip.Request) (int, []gosip.Header) {
 	var bad []string
-	for _, o := range listHeader(req, "Require") {
+	for o := range listed(req, "Require") {
 		if !understood[strings.ToLower(o)] {
 			bad = append(bad, clean(o, 40))
 		}
@@ -165,30 +200,53 @@ func unsupported(req *gosip.Request) (int, []gosip.Header) {
 }
 
 // listHeader collects a header's comma-separated values from all its lines.
-func listHeader(m gosip.Message, name string, compact ...string) []string {
-	var out []string
-	for _, n := range append(compact, name) {
-		for _, h := range m.GetHeaders(n) {
-			for v := range strings.SplitSeq(h.Value(), ",") {
-				if v = strings.TrimSpace(v); v != "" {
-					out = append(out, v)
-				}
-			}
-		}
+func listHeader(m gosip.Message, name string, compact ...string) (out []string) {
+	for v := range listed(m, name, compact...) {
+		out = append(out, v)
 	}
 	return out
 }
 
+// listed are the values of listHeader.
+func listed(m gosip.Message, name string, compact ...string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, h := range headersOf(m) {
+			n := h.Name()
+			if !strings.EqualFold(n, name) && !slices.ContainsFunc(compact, func(c string) bool { return strings.EqualFold(n, c) }) {
+				continue
+			}
+			for v := range strings.SplitSeq(h.Value(), ",") {
+				if v = strings.TrimSpace(v); v != "" && !yield(v) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// headersOf are all headers, in their order.
+func headersOf(m gosip.Message) []gosip.Header {
+	switch m := m.(type) {
+	case *gosip.Request:
+		return m.Headers()
+	case *gosip.Response:
+		return m.Headers()
+	}
+	return nil
+}
+
 // headerOf is the first header of that name, nil if there is none.
 func headerOf(m gosip.Message, name string) gosip.Header {
-	if hs := m.GetHeaders(name); len(hs) > 0 {
-		return hs[0]
+	for _, h := range headersOf(m) {
+		if strings.EqualFold(h.Name(), name) {
+			return h
+		}
 	}
 	return nil
 }
 
 func lists(m gosip.Message, value, name string, compact ...string) bool {
-	for _, v := range listHeader(m, name, compact...) {
+	for v := range listed(m, name, compact...) {
 		if strings.EqualFold(v, value) {
 			return true
 		}
@@ -200,7 +258,7 @@ func lists(m gosip.Message, value, name string, compact ...string) bool {
 func header(name, value string) gosip.Header { return gosip.NewHeader(name, clean(value, 1024)) }
 
 // respond answers a request outside of calls.
-func (s *Server) respond(req *gosip.Request, tx *gosip.ServerTx, code int, reason string, extra ...gosip.Header) {
+func (s *Server) respond(req *gosip.Request, tx serverTx, code int, reason string, extra ...gosip.Header) {
 	res := response(req, code, reason, nil, extra...)
 	if err := tx.Respond(res); err != nil {
 		s.log.Debug("sip: response not sent", "method", string(req.Method), "code", code, "err", err)
@@ -242,16 +300,13 @@ func phrase(code int) string {
 	return "Response " + strconv.Itoa(code)
 }
 
-// requestID names an initial INVITE whatever way it came.
-type requestID struct {
-	callID, tag string
-	cseq        uint32
-}
+// requestID names an initial INVITE whatever way it came: two hashes of Call-ID, From tag and CSeq.
+type requestID [2]uint64
 
-// heard is when an initial INVITE came, and by which branch.
+// heard is when an initial INVITE came, and the hash of the branch by which it did.
 type heard struct {
-	at     time.Time
-	branch branch
+	at     int64 // nanoseconds since Server.began
+	branch uint64
 }
 
 // stragglers is how long after its first copy an INVITE may still arrive again (pitfall 1).
@@ -269,23 +324,37 @@ const (
 	merged               // the same one by another way (RFC 3261 8.2.2.2)
 )
 
-func requestIDOf(req *gosip.Request) requestID {
+func (s *Server) requestIDOf(req *gosip.Request) requestID {
 	tag, _ := req.From().Params.Get("tag")
-	return requestID{req.CallID().Value(), tag, req.CSeq().SeqNo}
+	var room [256]byte
+	b := append(append(room[:0], req.CallID().Value()...), 0)
+	b = append(append(b, tag...), 0)
+	b = binary.BigEndian.AppendUint32(b, req.CSeq().SeqNo)
+	return requestID{maphash.Bytes(s.replies.seeds[0], b), maphash.Bytes(s.replies.seeds[1], b)}
 }
 
 func (s *Server) repeated(req *gosip.Request, b branch) repetition {
-	id := requestIDOf(req)
+	id, way := s.requestIDOf(req), maphash.Comparable(s.replies.seeds[0], b)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if h, ok := s.requests[id]; ok {
-		if h.branch == b {
+		if h.branch == way {
 			return straggler
 		}
 		return merged
 	}
 	if len(s.requests) < maxRequests {
-		s.requests[id] = heard{time.Now(), b}
+		s.requests[id] = heard{int64(time.Since(s.began)), way}
+		s.past.put(id)
 	}
 	return first
+}
+
+// outlive forgets an INVITE that nobody repeats any more. One that was challenged and came again has a later time.
+func (s *Server) outlive(id requestID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if h, ok := s.requests[id]; ok && time.Since(s.began)-time.Duration(h.at) >= stragglers {
+		delete(s.requests, id)
+	}
 }

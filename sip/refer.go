@@ -93,7 +93,7 @@ func (l *leg) contactNow() gosip.Header {
 }
 
 // onRefer takes a REFER of the dialog. Callers and trunks are refused: who may ask is who is listened to.
-func (l *leg) onRefer(req *gosip.Request, tx *gosip.ServerTx) {
+func (l *leg) onRefer(req *gosip.Request, tx serverTx) {
 	l.mu.Lock()
 	ask, state, trunk := l.features.onRefer, l.state, l.info.Trunk
 	l.mu.Unlock()
@@ -248,7 +248,7 @@ func (l *leg) Refer(ctx context.Context, to, by string) error {
 }
 
 // onNotify takes what the far end tells of a REFER of ours.
-func (l *leg) onNotify(req *gosip.Request, tx *gosip.ServerTx) {
+func (l *leg) onNotify(req *gosip.Request, tx serverTx) {
 	l.mu.Lock()
 	w := l.features.referred
 	l.mu.Unlock()

@@ -112,7 +112,7 @@ func (r *registrar) size() (n int) {
 }
 
 // onRegister serves REGISTER.
-func (r *registrar) onRegister(req *gosip.Request, tx *gosip.ServerTx) {
+func (r *registrar) onRegister(req *gosip.Request, tx serverTx) {
 	s := r.s
 	if s.cfg.Accounts == nil {
 		s.respond(req, tx, 405, "", header("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"))

@@ -108,7 +108,7 @@ func (l *leg) repeatProvisional(r *reliable) {
 }
 
 // onPrack takes the acknowledgement of a provisional answer. It may bring the answer to our offer, or an offer of its own.
-func (l *leg) onPrack(req *gosip.Request, tx *gosip.ServerTx) {
+func (l *leg) onPrack(req *gosip.Request, tx serverTx) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.early.open
@@ -171,87 +171,179 @@ func acknowledges(req *gosip.Request, rseq, cseq uint32) bool {
 	return err1 == nil && err2 == nil && uint32(n) == rseq && uint32(c) == cseq
 }
 
-// heardEarly is what an attempt of ours knows of one branch of a forked INVITE: the dialog that its provisional answers made.
+// heardEarly is what is known of one branch of a forked INVITE of ours: the dialog that its provisional answers made. Its fields are
+// under the leg's mu.
 type heardEarly struct {
-	rseq uint32
-	body []byte
+	rseq    uint32
+	body    []byte
+	agreed  bool       // its description came reliably: offer and answer are through (RFC 3262 5)
+	changed bool       // … and it has changed the session since, by UPDATE
+	target  *gosip.Uri // that an UPDATE named
+	cseq    uint32     // of its last UPDATE
 }
+
+// mostBranches is how many branches of an INVITE are followed.
+const mostBranches = 16
 
 // provisional takes a provisional answer to our INVITE: acknowledges it where it is reliable (RFC 3262 4), and lets its sound be heard.
 // A branch answers in an order of its own; what comes out of order, or again, is passed over and comes again.
 func (a *attempt) provisional(res *gosip.Response) (news bool) {
 	l := a.leg
-	tag := ""
-	if to := res.To(); to != nil {
-		tag, _ = to.Params.Get("tag")
-	}
-	b := a.branches[tag]
-	if b == nil {
-		if len(a.branches) >= 16 {
-			return false
-		}
-		b = &heardEarly{}
-		if a.branches == nil {
-			a.branches = map[string]*heardEarly{}
-		}
-		a.branches[tag] = b
-		l.mu.Lock()
-		l.earlyTags = append(l.earlyTags, tag)
-		l.mu.Unlock()
-	}
-	if lists(res, "100rel", "Require") && tag != "" {
-		h := res.GetHeader("RSeq")
-		if h == nil {
-			return false
-		}
-		n, err := strconv.ParseUint(strings.TrimSpace(h.Value()), 10, 32)
-		if err != nil || n == 0 || b.rseq != 0 && uint32(n) != b.rseq+1 {
-			return false
-		}
-		b.rseq = uint32(n)
-		l.mu.Lock()
-		d := l.dialog
-		d.did.remote = tag
-		d.take(res)
-		l.seq++
-		req := d.next(l.s, gosip.PRACK, l.seq)
-		l.mu.Unlock()
-		req.AppendHeader(header("RAck", strconv.FormatUint(n, 10)+" "+strconv.FormatUint(uint64(res.CSeq().SeqNo), 10)+" INVITE"))
+	news, sound, prack := l.hears(res)
+	if prack != nil {
 		l.s.spawn(func() {
 			l.s.safely("PRACK", func() {
 				ctx, done := context.WithTimeout(context.Background(), 64*l.s.t1)
 				defer done()
-				if _, err := l.ask(ctx, req); err != nil {
+				if _, err := l.ask(ctx, prack); err != nil {
 					l.s.log.Debug("sip: PRACK not confirmed", "call", l.id, "err", err)
 				}
 			})
 		})
 	}
-	if body, code := sdpOf(res); code == 0 && len(body) > 0 {
-		b.body = body
-		l.mu.Lock()
-		err := l.answeredOffer(body)
-		l.mu.Unlock()
-		if err != nil {
-			l.s.log.Debug("sip: early sound is of no use", "call", l.id, "err", err)
-		} else if a.opt.Early != nil && !a.sounded {
-			a.sounded = true
-			l.s.safely("Early", func() { a.opt.Early(l) })
-		}
+	if sound && a.opt.Early != nil && !a.sounded {
+		a.sounded = true
+		l.s.safely("Early", func() { a.opt.Early(l) })
 	}
-	return true
+	return news
 }
 
-// described is the description that goes with a 2xx which has none: the one of its branch, or of any where the branch said nothing.
-func (a *attempt) described(res *gosip.Response) []byte {
-	tag, _ := res.To().Params.Get("tag")
-	if b := a.branches[tag]; b != nil && b.body != nil {
-		return b.body
+// hears is the leg's part of provisional: whether there is anything new, whether it can be heard now, and the PRACK that is due.
+func (l *leg) hears(res *gosip.Response) (news, sound bool, prack *gosip.Request) {
+	tag := ""
+	if to := res.To(); to != nil {
+		tag, _ = to.Params.Get("tag")
 	}
-	for _, b := range a.branches {
-		if b.body != nil {
-			return b.body
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.branches[tag]
+	if b == nil {
+		if len(l.branches) >= mostBranches {
+			return false, false, nil
+		}
+		b = &heardEarly{}
+		if l.branches == nil {
+			l.branches = map[string]*heardEarly{}
+		}
+		l.branches[tag] = b
+	}
+	reliable := lists(res, "100rel", "Require") && tag != ""
+	if reliable {
+		h := res.GetHeader("RSeq")
+		if h == nil {
+			return false, false, nil
+		}
+		n, err := strconv.ParseUint(strings.TrimSpace(h.Value()), 10, 32)
+		if err != nil || n == 0 || b.rseq != 0 && uint32(n) != b.rseq+1 {
+			return false, false, nil
+		}
+		b.rseq = uint32(n)
+		d := l.dialog
+		d.did.remote = tag
+		d.take(res)
+		if b.target != nil {
+			d.target = *b.target
+		}
+		l.seq++
+		prack = d.next(l.s, gosip.PRACK, l.seq)
+		prack.AppendHeader(header("RAck", strconv.FormatUint(n, 10)+" "+strconv.FormatUint(uint64(res.CSeq().SeqNo), 10)+" INVITE"))
+	}
+	if body, code := sdpOf(res); code == 0 && len(body) > 0 && !b.changed {
+		b.body = body
+		if err := l.answeredOffer(body); err != nil {
+			l.s.log.Debug("sip: early sound is of no use", "call", l.id, "err", err)
+		} else {
+			sound = true
+			b.agreed = b.agreed || reliable
 		}
 	}
-	return nil
+	return true, sound, prack
+}
+
+// described is the description that goes with a 2xx: its own, or where it has none that of its branch, or of any where the branch said
+// nothing. It is nil where the branch has changed the session since: that holds. mu is held.
+func (l *leg) described(res *gosip.Response) (body []byte, holds bool) {
+	tag, _ := res.To().Params.Get("tag")
+	b := l.branches[tag]
+	if b != nil && b.changed {
+		return nil, true
+	}
+	if body = res.Body(); len(body) > 0 {
+		return body, false
+	}
+	if b != nil && b.body != nil {
+		return b.body, false
+	}
+	for _, b := range l.branches {
+		if b.body != nil {
+			return b.body, false
+		}
+	}
+	return nil, false
+}
+
+// updated takes an UPDATE of a branch that has not answered our INVITE yet (RFC 3311 5.2). It may move the target and the session timer at
+// any time, but an offer has to wait until ours has been answered for good: by a reliable answer, not by one that is sent again with
+// the 200.
+func (l *leg) updated(req *gosip.Request, tx serverTx) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	tag, _ := req.From().Params.Get("tag")
+	b := l.branches[tag]
+	switch {
+	case l.state >= answered || b == nil:
+		l.respond(req, tx, 481)
+		return
+	case b.cseq != 0 && req.CSeq().SeqNo <= b.cseq:
+		l.respond(req, tx, 500)
+		return
+	}
+	b.cseq = req.CSeq().SeqNo
+	if len(req.Body()) > 0 && !b.agreed {
+		l.respond(req, tx, 491)
+		return
+	}
+	if code, extra := unsupported(req); code != 0 {
+		l.respond(req, tx, code, extra...)
+		return
+	}
+	var res *gosip.Response
+	if len(req.Body()) > 0 {
+		var code int
+		if res, _, code = l.renegotiate(req); code != 0 {
+			l.respond(req, tx, code, l.complaint(code, req)...)
+			return
+		}
+		b.changed = true
+	} else if code := l.session.tooShort(req, &l.s.cfg); code != 0 {
+		l.respond(req, tx, code, l.complaint(code, req)...)
+		return
+	} else {
+		headers := append(l.session.begin(req, &l.s.cfg), l.contactHeader(), header("Allow", allow), header("Supported", supported))
+		res = response(req, 200, "", nil, headers...)
+	}
+	if c := req.Contact(); c != nil && !c.Address.Wildcard && c.Address.Host != "" {
+		b.target = c.Address.Clone()
+	}
+	_ = l.send(tx, res)
+}
+
+// earlyOf finds the call of ours, not answered yet, that a request belongs to; nil if there is none.
+func (s *Server) earlyOf(req *gosip.Request) *leg {
+	id, ok := dialogIDOf(req)
+	if !ok {
+		return nil
+	}
+	s.mu.Lock()
+	l := s.dialling[dialogID{callID: id.callID, local: id.local}]
+	s.mu.Unlock()
+	if l == nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.state >= answered || l.branches[id.remote] == nil {
+		return nil
+	}
+	return l
 }

@@ -228,3 +228,66 @@ func TestWeAcknowledgeReliableProvisionalAnswersAndHearThem(t *testing.T) { // R
 	}
 	p.reply(bye, 200, "", "")
 }
+
+func TestUpdateBeforeTheAnswer(t *testing.T) { // RFC 3311 5.2: from the far end of an INVITE of ours
+	x := start(t, nil, nil)
+	before := mediatest.NewPeer(t, mediatest.Phone{})
+	after := mediatest.NewPeer(t, mediatest.Phone{})
+	p, q := newPeer(t, x.udp), newPeer(t, x.udp)
+	got := x.dial(context.Background(), p.target(), DialOpt{})
+	inv := p.request(gosip.INVITE)
+	body := sdpFor("127.0.0.1", int(before.Addr().Port()))
+	moved := strings.Replace(sdpFor("127.0.0.1", int(after.Addr().Port())), "o=- 1 1", "o=- 1 2", 1)
+	u := p.ua()
+	u.callID, u.tag = inv.CallID().Value(), "one"
+	u.remoteTag, _ = inv.From().Params.Get("tag")
+	u.uri = inv.Contact().Address.String()
+
+	u.response(u.do("UPDATE", ""), 481) // there is no dialog yet
+	p.reply(inv, 183, "one", body)
+	eventually(t, "the branch is known", func() bool {
+		m := u.do("UPDATE", "")
+		for {
+			select {
+			case r := <-p.in:
+				if res, ok := r.(*gosip.Response); ok && res.CSeq().Value() == m {
+					return res.StatusCode == 200 && res.Contact() != nil && len(res.Body()) == 0
+				}
+			case <-time.After(patience):
+				return false
+			}
+		}
+	})
+	u.response(u.do("UPDATE", moved), 491) // our offer is answered for good by the 200 only
+	p.reply(inv, 183, "one", body, "Require", "100rel", "RSeq", "1")
+	p.reply(p.request(gosip.PRACK), 200, "", "")
+	v := *u // the same dialog, whose Contact is another socket from now on
+	v.seq--
+	v.response(v.do("UPDATE", moved), 500) // out of order
+	v.seq++
+	v.seq++
+	p.write([]byte(v.message("UPDATE", v.seq, unique(), moved, "Contact: "+q.contact())))
+	res := v.response(fmt.Sprintf("%d UPDATE", v.seq), 200)
+	if r := described(t, res.Body()); len(r.codecs) != 1 {
+		t.Errorf("answer to UPDATE:\n%s", res)
+	}
+	after.Call(described(t, res.Body()).addr)
+	after.Tone(440)
+	eventually(t, "early sound goes where UPDATE says", func() bool { return len(after.Packets()) > 3 })
+	p.reply(inv, 180, "one", "", "Require", "100rel", "RSeq", "2")
+	q.reply(q.request(gosip.PRACK), 200, "", "") // by the new Contact
+	p.reply(inv, 200, "one", body)               // repeats what is out of date: it is not followed (RFC 6337 3.1)
+	p.request(gosip.ACK)
+	d := wait(t, got)
+	if d.err != nil {
+		t.Fatal(d.err)
+	}
+	n := len(before.Packets())
+	heard := len(after.Packets())
+	eventually(t, "sound goes on where it went", func() bool { return len(after.Packets()) > heard+5 })
+	if len(before.Packets()) > n+2 {
+		t.Error("the 200 has moved the sound back")
+	}
+	go func() { _ = d.call.Hangup(context.Background()) }()
+	p.reply(p.request(gosip.BYE), 200, "", "")
+}

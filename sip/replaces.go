@@ -1,7 +1,6 @@
 package sip
 
 import (
-	"slices"
 	"strings"
 
 	gosip "github.com/emiago/sipgo/sip"
@@ -36,7 +35,7 @@ func (s *Server) replaced(id dialogID) *leg {
 	}
 	early.mu.Lock()
 	defer early.mu.Unlock()
-	if early.did.remote == "" && slices.Contains(early.earlyTags, id.remote) {
+	if early.did.remote == "" && early.branches[id.remote] != nil {
 		return early
 	}
 	return nil

@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,10 +27,14 @@ type Server struct {
 	cfg    Config
 	engine *media.Engine
 	log    *slog.Logger
+	lib    *slog.Logger // sampled: for what strangers' messages bring about
 	guard  *guard
 	routes routes
 	secret [32]byte // of To tags
 
+	parser    *gosip.Parser
+	replies   *replies
+	crew      *crew
 	tpl       *gosip.TransportLayer
 	txl       *gosip.TransactionLayer
 	listeners []*listener
@@ -40,7 +44,10 @@ type Server struct {
 	lines     *lines
 	auth      *authority
 
-	t1 time.Duration // T1 of RFC 3261
+	t1    time.Duration // T1 of RFC 3261
+	began time.Time
+
+	strain strain
 
 	early struct { // INVITEs without final response, for CANCEL
 		mu      sync.Mutex
@@ -56,12 +63,19 @@ type Server struct {
 	draining bool
 	closed   bool
 
-	ladders  ladders
-	captures captures
+	ladders   ladders
+	lingering *lapse[*leg]      // ended calls, until their late requests need no answer any more
+	told      *lapse[string]    // their ladders
+	past      *lapse[requestID] // initial INVITEs of late
+	captures  captures
 
 	handler func(context.Context, Call)
-	calls   sync.WaitGroup // serving functions and clean-up
-	live    atomic.Int64   // calls that have not ended
+	alive   struct {
+		mu sync.Mutex
+		m  map[*leg]struct{}
+	}
+	calls sync.WaitGroup // serving functions and clean-up
+	live  atomic.Int64   // calls that have not ended
 
 	count struct {
 		received, readErrors, acceptErrors, panics atomic.Int64
@@ -78,21 +92,18 @@ func New(cfg Config, engine *media.Engine) (*Server, error) {
 		gosip.UDPMTUSize = 65535 // trap 7: bigger messages than 1300 bytes would never be sent
 		gosip.SetDefaultLogger(slog.New(newSampled(cfg.Log.Handler())))
 	})
-	s := &Server{cfg: cfg, engine: engine, log: cfg.Log, t1: cfg.t1}
+	s := &Server{cfg: cfg, engine: engine, log: cfg.Log, t1: cfg.t1, began: time.Now()}
 	if _, err := rand.Read(s.secret[:]); err != nil {
 		return nil, fmt.Errorf("read random: %w", err)
 	}
-	trusted := append([]netip.Prefix(nil), cfg.Trusted...)
-	for _, t := range cfg.Trunks {
-		trusted = append(trusted, t.Addrs...)
-	}
-	s.guard = newGuard(cfg.Limits, trusted)
-	s.guard.denied = cfg.Denied
+	s.guard = newGuard(cfg.Limits, nil)
+	s.guard.known.Store(newKnown(cfg.Trusted, cfg.Denied, cfg.Trunks))
 	s.guard.bans.spare = s.spares
 	s.guard.bans.tell = func(b Ban) {
 		s.log.Warn("sip: a source is not listened to for a while", "source", b.Source, "why", b.Why, "until", b.Until, "times", b.Times)
 	}
 	s.early.coming, s.early.calls, s.early.cancels = map[branch]time.Time{}, map[branch]*leg{}, map[branch]*lateCancel{}
+	s.alive.m = map[*leg]struct{}{}
 	s.dialogs, s.dialling, s.requests = map[dialogID]*leg{}, map[dialogID]*leg{}, map[requestID]heard{}
 	var err error
 	s.tls, err = newCredentials(cfg.TLS, func(err error) { s.log.Error("sip: the old certificate stays in use", "err", err) })
@@ -107,13 +118,17 @@ func New(cfg Config, engine *media.Engine) (*Server, error) {
 	s.registrar = newRegistrar(s)
 
 	lib := slog.New(newSampled(cfg.Log.Handler()))
+	s.lib, s.parser, s.replies, s.crew = lib, gosip.NewParser(), newReplies(s), &crew{handle: s.begin}
+	s.lingering = newLapse(64*s.t1+gapSeen, s.safely, s.forget)
+	s.told = newLapse(ladderRemains, s.safely, s.ladders.forget)
+	s.past = newLapse(stragglers, s.safely, s.outlive)
 	s.tpl = gosip.NewTransportLayer(net.DefaultResolver, gosip.NewParser(), nil, gosip.WithTransportLayerLogger(lib))
 	s.tpl.OnMessage(s.front) // before the transaction layer: front sees every message first, in the order of its socket
 	s.txl = gosip.NewTransactionLayer(s.tpl,
 		gosip.WithTransactionLayerLogger(lib),
 		gosip.WithTransactionLayerUnhandledResponseHandler(s.strayResponse),
 		gosip.WithTransactionLayerTerminateOnConnClose())
-	s.txl.OnRequest(s.receive)
+	s.txl.OnRequest(func(req *gosip.Request, tx *gosip.ServerTx) { s.receive(req, tx) })
 
 	for _, spec := range cfg.Listen {
 		l, err := s.bind(spec)
@@ -155,9 +170,11 @@ func (s *Server) Serve(ctx context.Context, handle func(context.Context, Call)) 
 	s.lines.serve(watching, &watched)
 	running.Go(func() { s.registrar.keepAlive(inner) })
 	running.Go(func() { s.registrar.qualify(watching) })
+	running.Go(func() { s.vigil(watching) })
 
 	<-ctx.Done()
 	unwatch()
+	s.lines.close()
 	s.hangupAll("shutdown", 2*time.Second)
 	watched.Wait() // registrations with trunks are taken back while there is still a socket
 	s.mu.Lock()
@@ -165,9 +182,14 @@ func (s *Server) Serve(ctx context.Context, handle func(context.Context, Call)) 
 	s.mu.Unlock()
 	stop()
 	running.Wait()
+	s.replies.close()
+	s.lingering.stop()
+	s.told.stop()
+	s.past.stop()
 	s.txl.Close()
 	_ = s.tpl.Close()
 	s.calls.Wait()
+	s.crew.close()
 	return nil
 }
 
@@ -206,23 +228,20 @@ func (s *Server) hangupAll(cause string, wait time.Duration) int {
 	return n
 }
 
+// legs are the calls that have not ended and that somebody is to be told the end of: all but those of ours that have not been
+// answered, which are cancelled by whoever dials.
 func (s *Server) legs() []*leg {
-	s.early.mu.Lock()
-	seen := map[*leg]bool{}
-	for _, l := range s.early.calls {
-		seen[l] = true
+	s.alive.mu.Lock()
+	all := make([]*leg, 0, len(s.alive.m))
+	for l := range s.alive.m {
+		all = append(all, l)
 	}
-	s.early.mu.Unlock()
-	s.mu.Lock()
-	for _, l := range s.dialogs {
-		seen[l] = true
-	}
-	s.mu.Unlock()
-	out := make([]*leg, 0, len(seen))
-	for l := range seen {
-		out = append(out, l)
-	}
-	return out
+	s.alive.mu.Unlock()
+	return slices.DeleteFunc(all, func(l *leg) bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.state == over || l.inv == nil && l.state < answered
+	})
 }
 
 func (s *Server) isDraining() bool {
@@ -284,7 +303,7 @@ func (s *Server) Health() Health {
 		Dropped: map[string]int64{
 			"noise": s.guard.dropped.noise.Load(), "scanner": s.guard.dropped.scanner.Load(), "rate": s.guard.dropped.rate.Load(),
 			"network": s.guard.dropped.network.Load(), "banned": s.guard.dropped.banned.Load(),
-			"newSource": s.guard.dropped.newSource.Load(), "connections": s.guard.dropped.conns.Load(),
+			"overload": s.strain.shed.Load(), "newSource": s.guard.dropped.newSource.Load(), "connections": s.guard.dropped.conns.Load(),
 			"slow":       s.guard.dropped.slow.Load(),
 			"readErrors": s.count.readErrors.Load(), "acceptErrors": s.count.acceptErrors.Load(),
 		},
@@ -318,15 +337,8 @@ func (s *Server) sweep(ctx context.Context) {
 			s.registrar.expire(now)
 			s.auth.expire(now)
 			s.guard.bans.expire(now)
-			s.ladders.expire(s.cfg.Now())
 			s.captures.expire(now)
-			s.mu.Lock()
-			for id, h := range s.requests {
-				if now.Sub(h.at) > stragglers {
-					delete(s.requests, id)
-				}
-			}
-			s.mu.Unlock()
+			s.crew.expire(now)
 			s.early.mu.Lock()
 			for b, at := range s.early.coming {
 				if now.Sub(at) > 5*time.Second {
@@ -372,6 +384,20 @@ func (s *Server) spawn(f func()) {
 		return
 	}
 	s.calls.Go(f)
+}
+
+// here runs f, which Serve waits for, in the goroutine of the caller.
+func (s *Server) here(f func()) {
+	s.mu.Lock()
+	counted := !s.closed
+	if counted {
+		s.calls.Add(1)
+	}
+	s.mu.Unlock()
+	if counted {
+		defer s.calls.Done()
+	}
+	f()
 }
 
 func newID() string { return ulid.Make().String() }

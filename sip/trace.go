@@ -1,9 +1,10 @@
 package sip
 
 import (
-	"fmt"
+	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	gosip "github.com/emiago/sipgo/sip"
 )
@@ -63,6 +64,9 @@ func (s said) again() said {
 // note adds a line to the call's trace. l.mu may be held.
 func (l *leg) note(out bool, peer string, s said) {
 	at := l.s.cfg.Now()
+	if !out {
+		l.signAt.Store(int64(time.Since(l.s.began)))
+	}
 	l.trace.add(TraceLine{At: at, Out: out, Peer: peer, Text: s.text})
 	if c := l.captured.Load(); c != nil && s.msg != nil {
 		c.message(l, at, out, peer, s.msg)
@@ -77,24 +81,27 @@ func (l *leg) Trace() []TraceLine {
 
 // summary is a message in one line, without the numbers that may stand in it.
 func summary(msg gosip.Message) said {
-	var b strings.Builder
+	var room [128]byte
+	b := room[:0]
 	switch m := msg.(type) {
 	case *gosip.Request:
-		b.WriteString(clean(string(m.Method), 20))
+		b = append(b, clean(string(m.Method), 20)...)
 	case *gosip.Response:
-		fmt.Fprintf(&b, "%d %s", m.StatusCode, maskDigits(clean(m.Reason, 60)))
+		b = append(strconv.AppendInt(b, int64(m.StatusCode), 10), ' ')
+		b = append(b, maskDigits(clean(m.Reason, 60))...)
 	}
-	b.WriteString(" (")
+	b = append(b, " ("...)
 	if c := msg.CSeq(); c != nil {
-		fmt.Fprintf(&b, "%d %s", c.SeqNo, clean(string(c.MethodName), 20))
+		b = append(strconv.AppendUint(b, uint64(c.SeqNo), 10), ' ')
+		b = append(b, clean(string(c.MethodName), 20)...)
 	}
 	if n := len(msg.Body()); n > 0 {
 		kind := "body"
 		if h := headerOf(msg, "Content-Type"); h != nil {
 			kind, _, _ = strings.Cut(clean(h.Value(), 40), ";")
 		}
-		fmt.Fprintf(&b, ", %s %d bytes", kind, n)
+		b = append(append(append(b, ", "...), kind...), ' ')
+		b = append(strconv.AppendInt(b, int64(n), 10), " bytes"...)
 	}
-	b.WriteString(")")
-	return said{b.String(), msg}
+	return said{string(append(b, ')')), msg}
 }

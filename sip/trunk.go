@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	gosip "github.com/emiago/sipgo/sip"
@@ -24,60 +25,86 @@ type line struct {
 	Trunk
 	wake chan struct{} // its connection was lost: register again
 	plan []pattern     // Numbers
+	stop func()        // ends what watches over it; nil before it began
 
 	// Guarded by lines.mu.
-	night      night
+	*usage
 	fails      int
 	registered bool
 	way        flow // of the registration
 	lastErr    string
-	calls      int
-	tried      []time.Time // in the last hour
+}
+
+// usage is what a trunk carries of our calls. It goes over to what a reload makes of the trunk.
+type usage struct {
+	night night
+	calls int
+	tried []time.Time // in the last hour
 }
 
 // lines is all trunks.
 type lines struct {
-	s     *Server
-	allow []pattern
+	s    *Server
+	plan atomic.Pointer[plan]
 
-	mu    sync.Mutex
-	all   []*line
-	tried []time.Time
-	night night
+	mu      sync.Mutex
+	all     []*line
+	tried   []time.Time
+	night   night
+	watched func(*line) // begins to watch over a trunk; nil before Serve
+}
+
+// plan is what is configured of trunks and calls through them. It is replaced, never changed.
+type plan struct {
+	trunks   []Trunk
+	outbound Outbound
+	allow    []pattern
 }
 
 func newLines(s *Server) (*lines, error) {
 	ls := &lines{s: s}
-	for _, a := range s.cfg.Outbound.Allow {
+	p, all, err := readLines(s.cfg.Trunks, s.cfg.Outbound)
+	if err != nil {
+		return nil, err
+	}
+	ls.all = all
+	ls.plan.Store(p)
+	return ls, nil
+}
+
+// readLines checks what is configured.
+func readLines(trunks []Trunk, outbound Outbound) (ls *plan, all []*line, err error) {
+	ls = &plan{trunks: trunks, outbound: outbound}
+	for _, a := range outbound.Allow {
 		p, err := readPattern(a)
 		if err != nil {
-			return nil, fmt.Errorf("sip: outbound: %w", err)
+			return nil, nil, fmt.Errorf("sip: outbound: %w", err)
 		}
 		ls.allow = append(ls.allow, p)
 	}
-	for _, t := range s.cfg.Trunks {
+	for _, t := range trunks {
 		if t.Proxy != "" {
 			if _, err := parseURI(t.Proxy); err != nil {
-				return nil, fmt.Errorf("sip: trunk %s: proxy: %w", t.Name, err)
+				return nil, nil, fmt.Errorf("sip: trunk %s: proxy: %w", t.Name, err)
 			}
 		}
 		if t.Register && (t.Proxy == "" || t.User == "") {
-			return nil, fmt.Errorf("sip: trunk %s: to register needs a proxy and a user", t.Name)
+			return nil, nil, fmt.Errorf("sip: trunk %s: to register needs a proxy and a user", t.Name)
 		}
-		l := &line{Trunk: t, wake: make(chan struct{}, 1)}
+		l := &line{Trunk: t, wake: make(chan struct{}, 1), usage: &usage{}}
 		for _, n := range t.Numbers {
 			p, err := readPattern(n)
 			if err != nil {
-				return nil, fmt.Errorf("sip: trunk %s: numbers: %w", t.Name, err)
+				return nil, nil, fmt.Errorf("sip: trunk %s: numbers: %w", t.Name, err)
 			}
 			l.plan = append(l.plan, p)
 		}
 		if t.Strip < 0 || t.Prefix != cleanUser(t.Prefix) {
-			return nil, fmt.Errorf("sip: trunk %s: a number cannot be rewritten so", t.Name)
+			return nil, nil, fmt.Errorf("sip: trunk %s: a number cannot be rewritten so", t.Name)
 		}
-		ls.all = append(ls.all, l)
+		all = append(all, l)
 	}
-	return ls, nil
+	return ls, all, nil
 }
 
 // TrunkHealth is the state of a trunk.
@@ -109,7 +136,7 @@ func lately(at []time.Time) []time.Time {
 }
 
 func (ls *lines) allows(number string) bool {
-	return slices.ContainsFunc(ls.allow, func(p pattern) bool { return p.matches(number) })
+	return slices.ContainsFunc(ls.plan.Load().allow, func(p pattern) bool { return p.matches(number) })
 }
 
 // owns reports whether an address is one to which a trunk's calls go.
@@ -117,7 +144,7 @@ func (s *Server) owns(to netip.AddrPort, host string) bool {
 	if s.trunkOf(to.Addr()) != nil {
 		return true
 	}
-	for _, t := range s.cfg.Trunks {
+	for _, t := range s.lines.plan.Load().trunks {
 		u, err := parseURI(t.Proxy)
 		if err != nil {
 			continue
@@ -170,7 +197,7 @@ func (ls *lines) take(l *line) error {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	l.tried, ls.tried = lately(l.tried), lately(ls.tried)
-	switch all := ls.s.cfg.Outbound.MaxPerHour; {
+	switch all := ls.plan.Load().outbound.MaxPerHour; {
 	case l.MaxCalls > 0 && l.calls >= l.MaxCalls:
 		return fmt.Errorf("dial: trunk %s: %d calls at once: %w", l.Name, l.MaxCalls, ErrLimit)
 	case l.MaxPerHour > 0 && len(l.tried) >= l.MaxPerHour:
@@ -181,7 +208,7 @@ func (ls *lines) take(l *line) error {
 	if !l.night.room(ls.s, l.MaxPerNight) {
 		return fmt.Errorf("dial: trunk %s: %d calls a night: %w", l.Name, l.MaxPerNight, ErrLimit)
 	}
-	if most := ls.s.cfg.Outbound.MaxPerNight; !ls.night.room(ls.s, most) {
+	if most := ls.plan.Load().outbound.MaxPerNight; !ls.night.room(ls.s, most) {
 		return fmt.Errorf("dial: %d calls a night: %w", most, ErrLimit)
 	}
 	l.night.add(ls.s)
@@ -282,7 +309,7 @@ func (s *Server) dialLine(ctx context.Context, line *line, number string, o Dial
 	if err != nil {
 		return nil, err
 	}
-	o.From = cmp.Or(line.Number, s.cfg.Outbound.Number, o.From)
+	o.From = cmp.Or(line.Number, s.lines.plan.Load().outbound.Number, o.From)
 	rang := false
 	one := o
 	one.Ringing = func(code int) {
@@ -295,7 +322,7 @@ func (s *Server) dialLine(ctx context.Context, line *line, number string, o Dial
 		d := to[0]
 		to = to[1:]
 		d.trunk, d.number, d.silence = line.Name, number, s.cfg.silence
-		d.longest = cmp.Or(line.MaxCall, s.cfg.Outbound.MaxCall)
+		d.longest = cmp.Or(line.MaxCall, s.lines.plan.Load().outbound.MaxCall)
 		leg, err := s.dialOne(ctx, d, one)
 		if err == nil || rang || ctx.Err() != nil || hops >= maxHops {
 			return leg, err
@@ -325,12 +352,12 @@ type night struct {
 
 // room reports whether one more call may be made now.
 func (n *night) room(s *Server, most int) bool {
-	of := s.cfg.Outbound.nightOf(s.cfg.clock())
+	of := s.lines.plan.Load().outbound.nightOf(s.cfg.clock())
 	return most <= 0 || of == "" || of != n.of || n.n < most
 }
 
 func (n *night) add(s *Server) {
-	of := s.cfg.Outbound.nightOf(s.cfg.clock())
+	of := s.lines.plan.Load().outbound.nightOf(s.cfg.clock())
 	if of == "" {
 		return
 	}

@@ -158,7 +158,9 @@ func (s *Server) dialOne(ctx context.Context, to destination, o DialOpt) (*leg, 
 	}
 	l := s.newLeg(Info{Direction: Outgoing, From: cleanUser(o.From), Display: cleanDisplay(o.Display), To: to.number, Trunk: to.trunk,
 		User: to.user, Transport: to.flow.transport, Remote: to.flow.remoteAddr()})
+	l.mu.Lock()
 	l.open(to, o)
+	l.mu.Unlock()
 	s.ladders.join(l, o.Headers[ForCall])
 	if err := l.openMedia(to.flow.remoteAddr().Addr()); err != nil {
 		l.abort(ByUs, "no media port", 503)
@@ -174,7 +176,7 @@ func (s *Server) dialOne(ctx context.Context, to destination, o DialOpt) (*leg, 
 	if err != nil {
 		return nil, err
 	}
-	if err := l.connected(res, out.described(res)); err != nil {
+	if err := l.connected(res); err != nil {
 		return nil, err
 	}
 	return l, nil
@@ -243,15 +245,16 @@ func (d *dialog) take(res *gosip.Response) {
 }
 
 // connected takes the 2xx: acknowledges it and starts the media, or hangs up if its description is of no use.
-func (l *leg) connected(res *gosip.Response, early []byte) error {
+func (l *leg) connected(res *gosip.Response) error {
 	l.mu.Lock()
 	l.establish(res)
 	l.sendACK(res.CSeq().SeqNo)
-	body := res.Body()
-	if len(body) == 0 {
-		body = early
+	body, holds := l.described(res)
+	var err error
+	if !holds {
+		err = l.answeredOffer(body)
 	}
-	err := l.answeredOffer(body)
+	l.branches = nil
 	if err == nil {
 		l.state = up
 		close(l.acked)

@@ -15,7 +15,7 @@ import (
 )
 
 // onInvite takes a call that comes in: from the cheapest check to the dearest, so that a flood costs little.
-func (s *Server) onInvite(req *gosip.Request, tx *gosip.ServerTx) {
+func (s *Server) onInvite(req *gosip.Request, tx serverTx) {
 	b, ok := branchOf(req)
 	if !ok {
 		s.respond(req, tx, 400, "")
@@ -33,6 +33,11 @@ func (s *Server) onInvite(req *gosip.Request, tx *gosip.ServerTx) {
 		s.respond(req, tx, 503, "", header("Retry-After", drainRetry()))
 		return
 	}
+	if _, ours := tx.(*udpTx); !ours && s.strain.over(time.Since(s.began)) { // over UDP that has been looked at
+		s.strain.shed.Add(1)
+		s.respond(req, tx, 503, "", header("Retry-After", strainRetry()))
+		return
+	}
 	way := flowOf(req, tx)
 	info := s.identify(req, way)
 	open := s.cfg.Open && (s.cfg.Private == nil || !s.cfg.Private(info.To)) && req.GetHeader("Replaces") == nil
@@ -40,7 +45,7 @@ func (s *Server) onInvite(req *gosip.Request, tx *gosip.ServerTx) {
 		user, ok := s.auth.challenge(s, req, tx, way, 407)
 		if !ok {
 			s.mu.Lock()
-			delete(s.requests, requestIDOf(req)) // the caller may come back with the same CSeq
+			delete(s.requests, s.requestIDOf(req)) // the caller may come back with the same CSeq
 			s.mu.Unlock()
 			return
 		}
@@ -97,10 +102,12 @@ func (s *Server) onInvite(req *gosip.Request, tx *gosip.ServerTx) {
 	}
 
 	l := s.newLeg(info)
+	l.mu.Lock() // it can be found already
 	l.inv, l.invTx, l.branch, l.offer = req, tx, b, offer
 	l.early.must = lists(req, "100rel", "Require")
 	l.early.may = l.early.must || lists(req, "100rel", "Supported", "k")
 	l.learn(req, way)
+	l.mu.Unlock()
 	l.note(false, req.Source(), summary(req))
 	far := way.remoteAddr().Addr()
 	if offer != nil && !offer.addr.Addr().IsUnspecified() {
@@ -130,7 +137,7 @@ func (s *Server) onInvite(req *gosip.Request, tx *gosip.ServerTx) {
 		handler = old.features.replaced
 		old.mu.Unlock()
 	}
-	s.spawn(func() { s.serve(l, handler) })
+	s.here(func() { s.serve(l, handler) })
 }
 
 // serve runs the program's part of a call.
@@ -192,7 +199,7 @@ func sdpOf(req gosip.Message) (body []byte, code int) {
 	if len(body) == 0 {
 		return nil, 0
 	}
-	for _, e := range listHeader(req, "Content-Encoding", "e") {
+	for e := range listed(req, "Content-Encoding", "e") {
 		if !strings.EqualFold(e, "identity") {
 			return nil, 415
 		}
@@ -202,6 +209,9 @@ func sdpOf(req gosip.Message) (body []byte, code int) {
 		kind = h.Value()
 	} else if h := headerOf(req, "c"); h != nil {
 		kind = h.Value()
+	}
+	if strings.EqualFold(kind, accepts) {
+		return body, 0
 	}
 	name, params, err := mime.ParseMediaType(kind)
 	if err != nil {

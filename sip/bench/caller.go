@@ -27,7 +27,7 @@ type generator struct {
 }
 
 type counts struct {
-	tried, answered, ended, failed, resent int
+	tried, answered, ended, refused, failed, resent int
 }
 
 // call is one dialog, ours or the friend's.
@@ -274,10 +274,14 @@ func (g *generator) take(b []byte) {
 	case method == "1 INVITE": // refused, or cancelled
 		g.write(fmt.Appendf(nil, "ACK sip:%s@%s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bK%si\r\nFrom: <sip:bench@%s>;tag=f\r\nTo: %s\r\n"+
 			"Call-ID: %s\r\nCSeq: 1 ACK\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n", c.user, g.to, g.self, c.id, g.self, field(b, "To"), c.id))
-		if c.how == cancels {
+		switch {
+		case c.how == cancels:
 			g.counts.ended++
 			g.drop(c)
-		} else {
+		case code == 503 && field(b, "Retry-After") != "":
+			g.counts.refused++
+			g.drop(c)
+		default:
 			g.fail(c)
 		}
 	case method == "2 BYE":

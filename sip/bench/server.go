@@ -36,6 +36,7 @@ type Mark struct {
 	Calls      int
 	Panics     int64
 	Digits     int64 // digits that were received
+	Shed       int64 // calls refused because the exchange was behind
 	Late       media.Lateness
 }
 
@@ -207,7 +208,7 @@ func look(e *media.Engine, s *sip.Server, digits int64) Mark {
 	files, _ := os.ReadDir("/proc/self/fd")
 	h := s.Health()
 	return Mark{CPU: time.Duration(ru.Utime.Nano() + ru.Stime.Nano()), RSS: rss(), Heap: mem.HeapInuse, Goroutines: runtime.NumGoroutine(), Files: len(files),
-		Legs: e.Legs(), FreePorts: e.FreePorts(), Calls: h.Calls, Panics: int64(h.Panics), Digits: digits, Late: e.Lateness()}
+		Legs: e.Legs(), FreePorts: e.FreePorts(), Calls: h.Calls, Panics: int64(h.Panics), Digits: digits, Shed: h.Dropped["overload"], Late: e.Lateness()}
 }
 
 func rss() (n int64) {

@@ -49,13 +49,16 @@ func measure(ctx context.Context, o options, name string, withSound bool, load f
 		return counts{}, err
 	}
 	c := g.snapshot()
-	c = counts{c.tried - c0.tried, c.answered - c0.answered, c.ended - c0.ended, c.failed - c0.failed + left, c.resent - c0.resent}
+	c = counts{c.tried - c0.tried, c.answered - c0.answered, c.ended - c0.ended, c.refused - c0.refused, c.failed - c0.failed + left, c.resent - c0.resent}
 	g.close()
 	if sound != nil {
 		sound.close()
 	}
 	cpu := after.CPU - before.CPU
-	fmt.Printf("%s\n  %d calls in %.1f s (%.0f/s), %d answered, %d failed, %d retransmissions by the caller\n", name, c.tried, took.Seconds(), float64(c.tried)/took.Seconds(), c.answered, c.failed, c.resent)
+	fmt.Printf("%s\n  %d calls in %.1f s (%.0f/s), %d answered, %d refused with 503, %d failed, %d retransmissions by the caller\n", name, c.tried, took.Seconds(), float64(c.tried)/took.Seconds(), c.answered, c.refused, c.failed, c.resent)
+	if c.refused > 0 {
+		fmt.Printf("  refused: %d because the exchange was behind, the others for want of a port\n", after.Shed-before.Shed)
+	}
 	fmt.Printf("  CPU per call %.3f ms (%.0f %% of the core), memory %.0f → %.0f MB, heap %.0f → %.0f MB\n", ms(cpu)/float64(max(1, c.ended)), 100*cpu.Seconds()/took.Seconds(),
 		float64(before.RSS)/1e6, float64(after.RSS)/1e6, float64(before.Heap)/1e6, float64(after.Heap)/1e6)
 	if sound != nil {

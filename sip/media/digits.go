@@ -39,7 +39,12 @@ const keypad = "0123456789*#ABCD" // in the order of the event codes of RFC 4733
 
 // Digits delivers key presses in the order in which they were made. The channel is never closed: wait for
 // Done or a ctx as well. It holds 64; digits beyond that are dropped and counted in Stats.
-func (l *Leg) Digits() <-chan Digit { return l.digits }
+func (l *Leg) Digits() <-chan Digit { return l.keyed() }
+
+func (l *Leg) keyed() chan Digit {
+	l.digitsMade.Do(func() { l.digits = make(chan Digit, 64) })
+	return l.digits
+}
 
 // PushDigit reports a key press that came by signalling (SIP INFO). It says whether the key was taken:
 // unknown keys are not, nor is one of a call whose digits come by RTP.
@@ -58,7 +63,7 @@ func (l *Leg) pushDigit(key rune, source DigitSource, length time.Duration) bool
 		return false
 	}
 	select {
-	case l.digits <- Digit{key, source, length}:
+	case l.keyed() <- Digit{key, source, length}:
 		return true
 	default:
 		l.digitsLost.Add(1)

@@ -71,7 +71,7 @@ func NewEngine(cfg Config) (*Engine, error) {
 	}
 	e := &Engine{cfg: cfg, ports: ports}
 	for range cfg.Pacers {
-		e.pacers = append(e.pacers, newPacer(cfg))
+		e.pacers = append(e.pacers, newPacer(cfg, ports))
 	}
 	return e, nil
 }
@@ -94,24 +94,33 @@ func (e *Engine) OpenOn(ip netip.Addr) (*Leg, error) {
 	if e.closed {
 		return nil, ErrClosed
 	}
-	var passed []int
+	ip = ip.Unmap()
+	var passed []freePort
 	defer func() {
-		for _, port := range passed {
-			e.ports.put(port)
+		for _, f := range passed {
+			e.ports.put(f)
 		}
 	}()
 	var last error
 	for range 32 { // another process may hold some of our ports
-		port, ok := e.ports.take()
+		f, ok := e.ports.take()
 		if !ok {
 			break
 		}
-		link, err := openUDP(ip.Unmap(), port)
+		if f.link != nil && f.ip == ip {
+			f.link.renew()
+			return e.attach(f.link, f.port, ip), nil
+		}
+		if f.link != nil {
+			f.link.close()
+			f.link = nil
+		}
+		link, err := openUDP(ip, f.port)
 		if err != nil {
-			passed, last = append(passed, port), err
+			passed, last = append(passed, f), err
 			continue
 		}
-		return e.attach(link, port), nil
+		return e.attach(link, f.port, ip), nil
 	}
 	if last != nil {
 		return nil, fmt.Errorf("open media leg: %w (%w)", ErrNoPort, last)
@@ -120,8 +129,9 @@ func (e *Engine) OpenOn(ip netip.Addr) (*Leg, error) {
 }
 
 // attach makes a leg of a link and gives it to the pacer with the least to do.
-func (e *Engine) attach(link link, port int) *Leg {
+func (e *Engine) attach(link link, port int, ip netip.Addr) *Leg {
 	l := makeLeg(e, link, port, strconv.FormatUint(e.nextID.Add(1), 10))
+	l.ip = ip
 	best := e.pacers[0]
 	for _, p := range e.pacers[1:] {
 		if p.legs() < best.legs() {
@@ -180,5 +190,6 @@ func (e *Engine) Close() error {
 	for _, p := range e.pacers {
 		<-p.done
 	}
+	e.ports.close()
 	return nil
 }

@@ -15,7 +15,7 @@ func deskLeg() *Leg {
 func keysIn(l *Leg) (s string) {
 	for {
 		select {
-		case d := <-l.digits:
+		case d := <-l.Digits():
 			s += string(d.Key)
 		default:
 			return s
@@ -47,7 +47,7 @@ func TestLongPressIsOneDigit(t *testing.T) {
 	for range 3 {
 		e.receive(l, payload(5, true, 20*Rate-base), ts, false, tick)
 	}
-	d := <-l.digits
+	d := <-l.Digits()
 	if more := keysIn(l); d.Key != '5' || more != "" {
 		t.Fatalf("got %c and then %q", d.Key, more)
 	}

@@ -49,6 +49,7 @@ func (w *wire) writeControl(p []byte, to netip.AddrPort) error { return w.write(
 func (w *wire) pin(from netip.AddrPort)                        { w.pinned = from }
 func (w *wire) drain()                                         {}
 func (w *wire) close()                                         { w.closed = true }
+func (w *wire) empty() int                                     { return 0 }
 
 // wireLeg is a leg whose frames the test runs itself.
 func wireLeg(t testing.TB, p Params) (*Leg, *wire) {

@@ -28,7 +28,7 @@ func TestLatePacerSaysOverloaded(t *testing.T) {
 	if e.Overloaded() {
 		t.Error("an idle engine is overloaded")
 	}
-	l := e.attach(&slow{each: 60 * time.Millisecond}, 0) // in every frame of 20 ms
+	l := e.attach(&slow{each: 60 * time.Millisecond}, 0, netip.Addr{}) // in every frame of 20 ms
 	if err := l.Start(Params{Codec: PCMA, Receive: true}); err != nil {
 		t.Fatal(err)
 	}

@@ -86,6 +86,7 @@ type Leg struct {
 	slot   int
 	link   link
 	port   int
+	ip     netip.Addr // that the link is bound to
 	log    *slog.Logger
 
 	mu       sync.Mutex // orders changes by callers; the pacer never takes it
@@ -108,17 +109,24 @@ type Leg struct {
 	playTurn  chan struct{} // holds one token: whose turn it is to play
 	keyTurn   chan struct{}
 
-	digits      chan Digit
+	digits      chan Digit // made when it is first asked for
+	digitsMade  sync.Once
 	digitSource atomic.Int32 // DigitSource of the first digit, 0 before
 	digitsLost  atomic.Uint64
 
 	heardAt   atomic.Int64 // last accepted RTP packet, ns since the pacer's epoch; 0 before
 	startedAt atomic.Int64
+	signAt    atomic.Int64 // last accepted RTCP packet, likewise
 
 	published sync.Mutex // taken by the pacer with TryLock only
 	stats     Stats
 
-	// From here on only the pacer's thread reads and writes.
+	*voicing // only the pacer's thread reads and writes it; nil once the pacer has let go
+}
+
+// voicing is a leg's working memory: two thirds of a leg, used again when it has ended, because signalling remembers ended calls for
+// half a minute.
+type voicing struct {
 	cur    *setup
 	in     inbound
 	jitter jitter
@@ -130,12 +138,14 @@ type Leg struct {
 	now    Stats // what will be published
 }
 
+var voicings = sync.Pool{New: func() any { return new(voicing) }}
+
 func makeLeg(e *Engine, link link, port int, id string) *Leg {
 	l := &Leg{
 		id: id, engine: e, link: link, port: port, log: e.cfg.Log,
 		done:     make(chan struct{}),
 		finished: make(chan struct{}),
-		digits:   make(chan Digit, 64),
+		voicing:  voicings.Get().(*voicing),
 		playTurn: make(chan struct{}, 1),
 		keyTurn:  make(chan struct{}, 1),
 	}
@@ -184,6 +194,9 @@ func (l *Leg) Close() error {
 	return nil
 }
 
+// Shut is Close without waiting for the pacer, which lets go of the leg within a frame.
+func (l *Leg) Shut() { l.mark() }
+
 // mark tells everybody that the leg is closed.
 func (l *Leg) mark() {
 	l.shut.Do(func() {
@@ -208,6 +221,16 @@ func (l *Leg) OnTimeout(f func()) {
 // SilentFor is the time since the last accepted RTP packet, or since Start when there was none.
 func (l *Leg) SilentFor() time.Duration {
 	at := max(l.heardAt.Load(), l.startedAt.Load())
+	if at == 0 {
+		return 0
+	}
+	return time.Since(l.pacer.epoch) - time.Duration(at)
+}
+
+// QuietFor is the time since the last sign of the far end, sound or RTCP, or since Start when there was none. Unlike the time-out of
+// OnTimeout it goes on while the far end may not send.
+func (l *Leg) QuietFor() time.Duration {
+	at := max(l.heardAt.Load(), l.signAt.Load(), l.startedAt.Load())
 	if at == 0 {
 		return 0
 	}
@@ -360,4 +383,7 @@ func (l *Leg) finish(tick int64) {
 	l.published.Lock() // nobody holds it for longer than a copy
 	l.stats = l.now
 	l.published.Unlock()
+	*l.voicing = voicing{}
+	voicings.Put(l.voicing)
+	l.voicing = nil
 }

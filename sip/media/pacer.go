@@ -22,6 +22,9 @@ type pacer struct {
 	slots    [][]*Leg
 	retired  []retiree // closed legs whose ports are in quarantine
 	log      *slog.Logger
+	ports    *portPool
+
+	quarantine time.Duration
 
 	pending atomic.Pointer[newLeg] // legs to take in, newest first
 	wake    chan struct{}
@@ -48,14 +51,22 @@ type newLeg struct {
 }
 
 type retiree struct {
-	leg *Leg
-	at  int64 // tick at which the ports are free again
+	port freePort // without its link
+	link link
+	at   int64 // tick at which the ports are free again
+	more int   // times that somebody was still sending then
 }
+
+// unheardRest is how long a port rests on which nothing was ever heard: its far end may only just begin to send, and is noticed then.
+const unheardRest = 2 * time.Second
+
+// mostRests is how often a port rests again because of packets that still arrive: nobody shall keep one for ever.
+const mostRests = 3
 
 // resyncAfter is the delay beyond which catching up would only send a burst of stale voice.
 const resyncAfter = 200 * time.Millisecond
 
-func newPacer(cfg Config) *pacer {
+func newPacer(cfg Config, ports *portPool) *pacer {
 	n := int(FrameTime / cfg.Slot)
 	p := &pacer{
 		slotTime: cfg.Slot,
@@ -63,10 +74,14 @@ func newPacer(cfg Config) *pacer {
 		slots:    make([][]*Leg, n),
 		load:     make([]atomic.Int32, n),
 		log:      cfg.Log,
-		wake:     make(chan struct{}, 1),
-		done:     make(chan struct{}),
-		epoch:    time.Now(),
-		rng:      rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
+		ports:    ports,
+
+		quarantine: cfg.Quarantine,
+
+		wake:  make(chan struct{}, 1),
+		done:  make(chan struct{}),
+		epoch: time.Now(),
+		rng:   rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 	}
 	go p.run()
 	return p
@@ -162,13 +177,14 @@ func (p *pacer) run() {
 				p.cpu.Store(ru.Utime.Nano() + ru.Stime.Nano())
 			}
 			p.release(false)
+			p.ports.expire(time.Now())
 		}
 	}
 }
 
 // idle says that there is nothing to wake up for.
 func (p *pacer) idle() bool {
-	if p.pending.Load() != nil || len(p.retired) > 0 {
+	if p.pending.Load() != nil || len(p.retired) > 0 || p.ports.hasSpares() {
 		return false
 	}
 	for _, s := range p.slots {
@@ -219,17 +235,22 @@ func (p *pacer) runLeg(l *Leg) {
 	l.frame(p.tick)
 }
 
-// retire ends a leg's work. Its sockets stay open, unread and with the smallest buffer, until the quarantine
-// is over: what the last caller still sends must not reach the next one.
+// retire ends a leg's work. Its sockets stay open and unread until the quarantine is over: what the last caller still sends must not
+// reach the next one.
 func (p *pacer) retire(l *Leg) {
 	p.load[l.slot].Add(-1)
+	heard := l.in.heardAny
 	l.finish(p.tick)
 	l.link.drain()
-	p.retired = append(p.retired, retiree{l, p.tick + int64(l.engine.cfg.Quarantine/FrameTime)})
+	rest := p.quarantine
+	if !heard {
+		rest = min(rest, unheardRest)
+	}
+	p.retired = append(p.retired, retiree{port: freePort{port: l.port, ip: l.ip}, link: l.link, at: p.tick + int64(rest/FrameTime)})
 	close(l.finished)
 }
 
-// release closes the sockets of legs whose quarantine is over, or of all.
+// release gives back the ports whose quarantine is over and which have fallen silent, or all.
 func (p *pacer) release(all bool) {
 	keep := p.retired[:0]
 	for _, r := range p.retired {
@@ -237,10 +258,21 @@ func (p *pacer) release(all bool) {
 			keep = append(keep, r)
 			continue
 		}
-		r.leg.link.close()
-		if r.leg.port != 0 {
-			r.leg.engine.ports.put(r.leg.port)
+		if r.port.port == 0 {
+			r.link.close()
+			continue
 		}
+		if !all && r.more < mostRests && r.link.empty() > 0 {
+			r.at, r.more = p.tick+int64(p.quarantine/FrameTime), r.more+1
+			keep = append(keep, r)
+			continue
+		}
+		if spare, ok := r.link.(*udpLink); ok {
+			r.port.link = spare
+		} else {
+			r.link.close()
+		}
+		p.ports.put(r.port)
 	}
 	clear(p.retired[len(keep):])
 	p.retired = keep

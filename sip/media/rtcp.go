@@ -16,6 +16,7 @@ type reports struct {
 	srAt   int64  // tick of the far end's last sender report
 	srTime uint32 // middle of its NTP time
 	srFrom uint32 // its SSRC
+	sent   bool   // a report of ours
 }
 
 const (
@@ -50,12 +51,17 @@ func (l *Leg) control(tick int64) {
 	}
 	if tick >= r.due {
 		r.due = tick + reportTicks/2 + l.pacer.rng.Int64N(reportTicks)
+		l.report.sent = true
 		l.sendReport(tick, false)
 	}
 }
 
-// bye tells the far end that the stream is over.
-func (l *Leg) bye() { l.sendReport(l.pacer.tick, true) }
+// bye tells the far end that the stream is over, if there was one (RFC 3550 6.3.7).
+func (l *Leg) bye() {
+	if l.out.packets > 0 || l.report.sent {
+		l.sendReport(l.pacer.tick, true)
+	}
+}
 
 // sendReport sends a compound packet: SR or RR, SDES, and BYE at the end.
 func (l *Leg) sendReport(tick int64, bye bool) {
@@ -159,6 +165,7 @@ func (l *Leg) takeControl(b []byte, from netip.AddrPort, tick int64) {
 	if c := l.capture.Load(); c != nil {
 		l.copyPacket(c, false, true, from, b)
 	}
+	l.signAt.Store(int64(time.Since(l.pacer.epoch)))
 	if l.in.heardAny { // before the first RTP packet the start time-out counts
 		l.in.waiting = tick
 	}

@@ -21,8 +21,10 @@ type link interface {
 	writeControl(p []byte, to netip.AddrPort) error
 	// pin asks the kernel to drop RTP that does not come from the address; the zero address lifts it.
 	pin(from netip.AddrPort)
-	// drain keeps the ports taken but lets the kernel throw away what arrives.
+	// drain ends the traffic but keeps the ports taken.
 	drain()
+	// empty throws away what has arrived and says how many datagrams that were.
+	empty() int
 	close()
 }
 
@@ -40,6 +42,10 @@ type udpLink struct {
 	name    unix.RawSockaddrInet6 // large enough for both families
 	nameLen uint32
 }
+
+// receiveBuffer holds about 85 packets of 20 ms (the kernel doubles it and counts its own bookkeeping): more than a second and a half of
+// sound. What waited longer would be thrown away in any case, and a flood that fills a larger one keeps the far end waiting behind it.
+const receiveBuffer = 32 << 10
 
 // openUDP binds a socket for RTP at port and one for RTCP at port+1.
 func openUDP(ip netip.Addr, port int) (*udpLink, error) {
@@ -68,6 +74,7 @@ func bindUDP(ip netip.Addr, port int) (int, error) {
 		// One socket for both families; not fatal where the kernel refuses.
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 0)
 	}
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
 	// DSCP EF (RFC 4594): voice first, where the network honours it.
 	if ip.Is6() {
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_TCLASS, 0xB8)
@@ -186,10 +193,27 @@ func (u *udpLink) pin(from netip.AddrPort) {
 	u.pinned = errno == 0
 }
 
-func (u *udpLink) drain() {
-	// The smallest buffer the kernel allows; later packets find it full and are dropped there.
-	_ = unix.SetsockoptInt(u.rtp, unix.SOL_SOCKET, unix.SO_RCVBUF, 0)
-	_ = unix.SetsockoptInt(u.rtcp, unix.SOL_SOCKET, unix.SO_RCVBUF, 0)
+// drain does nothing: the buffers are small, so what a far end sends after the end costs the kernel little.
+func (u *udpLink) drain() {}
+
+func (u *udpLink) empty() (n int) {
+	var one [1]byte
+	for _, fd := range [2]int{u.rtp, u.rtcp} {
+		for range receiveBuffer / 512 { // more cannot have been waiting
+			if _, _, err := u.recv(fd, one[:]); err == errAgain {
+				break
+			} else if err == nil {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// renew makes the sockets fit for another leg.
+func (u *udpLink) renew() {
+	u.pin(netip.AddrPort{})
+	u.empty()
 }
 
 func (u *udpLink) close() {

@@ -38,7 +38,7 @@ func (e *Engine) OpenVia(send func(b []byte, control bool), closed func()) (*Leg
 		rtp: make(chan *inletPacket, inletPackets), rtcp: make(chan *inletPacket, inletPackets), free: make(chan *inletPacket, 2*inletPackets),
 		send: send, closed: closed,
 	}
-	return e.attach(in, 0), in, nil
+	return e.attach(in, 0, netip.Addr{}), in, nil
 }
 
 // Take hands a packet in; control says that it is RTCP. When the leg does not keep up, the oldest is dropped.
@@ -104,6 +104,7 @@ func (in *Inlet) drain() {
 		go in.closed()
 	}
 }
-func (in *Inlet) close() {}
+func (in *Inlet) close()     {}
+func (in *Inlet) empty() int { return 0 }
 
 var _ link = (*Inlet)(nil)
