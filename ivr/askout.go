@@ -124,6 +124,17 @@ func (v *visit) questioned(life context.Context) {
 	begin := v.h.now()
 	v.note(func(r *Record) { r.Answered, r.Connected, r.Trunk = begin, begin, call.Info().Trunk })
 	v.show(func(l *LiveCall) { l.Stage = StageRating })
+	if v.survey != nil {
+		who, err := v.survey(life)
+		if err != nil { // a rating could not be laid to anything
+			v.log.Error("ivr: note who was reached", "err", err)
+			v.did("故障，未询问")
+			v.outcome = refuse("state", "无法登记询问")
+			return
+		}
+		v.person = who
+		v.note(func(r *Record) { r.ContactID = who.ID })
+	}
 	talking, end := context.WithCancelCause(life)
 	defer end(nil)
 	go func() {

@@ -23,7 +23,7 @@ func TestPeopleWhoDoNotTextAreAskedByKey(t *testing.T) {
 	}
 	citizen, err := out.Answer(patient(t))
 	must(t, err)
-	hears(t, h.Stage, citizen, "survey.greeting", "callback.accept")
+	hears(t, h.Stage, citizen, "survey.greeting", "survey.accept")
 	must(t, citizen.Press(patient(t), "1"))
 	hears(t, h.Stage, citizen, "survey.ask", "rating.ask")
 	must(t, citizen.Press(patient(t), "4"))

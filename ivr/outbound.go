@@ -1,6 +1,7 @@
 package ivr
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,6 +41,8 @@ type CallOut struct {
 	CallbackID string // the call-back that it is made for, if any
 	TicketID   string
 	Staff      org.Staff // who calls
+
+	id string // of its record, where somebody has to know it before; a new one when empty
 }
 
 // CallOut begins a call to a citizen and returns the id of its record. What follows is seen in Live and told by the record: it is
@@ -104,7 +107,7 @@ func (h *Hotline) isDraining() bool {
 func (h *Hotline) enterOut(life context.Context, cancel context.CancelCauseFunc, o CallOut) *visit {
 	f := h.flow.Load()
 	now := h.now()
-	id := storage.NewID()
+	id := cmp.Or(o.id, storage.NewID())
 	v := &visit{h: h, flow: f, life: life, interrupt: cancel, out: true, fields: map[string]string{}, keys: make(chan flow.Key, 64),
 		words: make(chan flow.Key, 1), log: h.log.With("call", id)}
 	v.rec = Record{ID: id, Node: h.cfg.Node, Direction: Outbound, Number: o.Number, ContactID: o.ContactID, Dialled: h.cfg.Number, Started: now, Seen: now,

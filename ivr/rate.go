@@ -64,7 +64,7 @@ func (v *visit) rated(ctx context.Context, rating int) error {
 				return err
 			}
 		}
-		if rating < 4 || v.person.ID == "" {
+		if rating < 4 || v.person.ID == "" || v.survey != nil {
 			return nil
 		}
 		cb, err = v.owe(tx, &r, ticket.CallbackRating, fmt.Sprintf("来电人对服务评价“%s”", ticket.FromReplyDigit(rating).Label()))

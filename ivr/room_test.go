@@ -56,7 +56,7 @@ func openAt(t *testing.T, clock time.Time, operators ...string) *house {
 		Clock: clock,
 		SIP: func(c *sip.Config) {
 			c.Trunks = []sip.Trunk{{Name: "line", Proxy: "sip:" + carrier.Addr()}}
-			c.Outbound = sip.Outbound{Allow: []string{"110", "1[3-9]xxxxxxxxx"}, Number: "46110110"}
+			c.Outbound = sip.Outbound{Allow: []string{"110", "1[3-9]xxxxxxxxx", "024xxxxxxxx"}, Number: "46110110"}
 		},
 		Change: func(c *ivr.Config) {
 			c.Police = "110"

@@ -63,12 +63,13 @@ type visit struct {
 	fault      bool
 	talk       *talk // operator in hand, between wait and talk
 
-	life    context.Context // of the caller's leg
-	out     bool            // a call of ours
-	outcome *Refusal        // why it reached nobody
-	policed bool            // 110 was in the call
-	given   bool            // its citizen was joined with another call
-	sides   atomic.Int64    // calls made for this one
+	life    context.Context                               // of the caller's leg
+	out     bool                                          // a call of ours
+	outcome *Refusal                                      // why it reached nobody
+	policed bool                                          // 110 was in the call
+	survey  func(context.Context) (contact.Person, error) // of a call of the survey: notes that they have been reached; what follows from a rating is the survey's
+	given   bool                                          // its citizen was joined with another call
+	sides   atomic.Int64                                  // calls made for this one
 
 	room *room // guarded by h.mu
 	slot *slot // guarded by h.mu: where a colleague may pick the caller up

@@ -49,6 +49,7 @@ type Answer struct {
 	AlertID    string
 
 	phoneHash string
+	call      string // that it was keyed in
 }
 
 // Ask is one question to one person.
@@ -87,6 +88,10 @@ func (s *Survey) Reply(tx *storage.Tx, in sms.Inbound) error {
 	v := s.read(in.Body)
 	a := Answer{ID: storage.NewID(), InboundID: in.ID, Place: Stranger, ReceivedAt: in.ReceivedAt, Label: v.Label, Rating: v.Rating, Danger: v.Danger,
 		Why: v.Why, Trace: v.Trace, Lexicon: s.lexicon()}
+	source := "sms"
+	if in.Carrier == Telephone {
+		a.call, source = in.CarrierID, "call"
+	}
 	if v.Label == reply.Review || v.Danger {
 		a.Review = "pending"
 	}
@@ -122,7 +127,7 @@ func (s *Survey) Reply(tx *storage.Tx, in sms.Inbound) error {
 		a.ContactID = who.ID
 	}
 	if a.Label == reply.OptOut && !in.Phone.IsZero() {
-		if err := s.Book.OptOut(tx, in.Phone, contact.OptOut{Scope: contact.ScopeSurvey, Source: "sms", Evidence: in.ID, At: in.ReceivedAt}); err != nil {
+		if err := s.Book.OptOut(tx, in.Phone, contact.OptOut{Scope: contact.ScopeSurvey, Source: source, Evidence: in.ID, At: in.ReceivedAt}); err != nil {
 			return fmt.Errorf("opt out: %w", err)
 		}
 	}
@@ -235,18 +240,22 @@ func (s *Survey) follow(tx *storage.Tx, a *Answer, ask *Ask, words string) error
 		return err
 	}
 	unit, class := s.names(tx, r)
-	title := fmt.Sprintf("短信访评%s：%s %s", ticket.FromReplyDigit(a.Rating).Label(), unit, class)
+	how, said, channel := "短信", "回复原文："+words, "sms"
+	if a.call != "" {
+		how, said, channel = "电话", "按键评价："+words+"，通话录音见关联通话", "hotline"
+	}
+	title := fmt.Sprintf("%s访评%s：%s %s", how, ticket.FromReplyDigit(a.Rating).Label(), unit, class)
 	// Neither the serial number nor the hour: the rated unit would know who it was (I6).
-	body := fmt.Sprintf("群众对%s%s%s服务短信评价为“%s”。\n回复原文：%s", r.ServiceAt.Format("2006年1月2日"), unit, class,
-		ticket.FromReplyDigit(a.Rating).Label(), words)
-	t, err := s.Office.Open(tx, ticket.Intake{Channel: "sms", ExternalID: ask.ID, Kind: ticket.Complaint, Title: title, Body: body, ContactID: a.ContactID,
+	body := fmt.Sprintf("群众对%s%s%s服务%s评价为“%s”。\n%s", r.ServiceAt.Format("2006年1月2日"), unit, class, how,
+		ticket.FromReplyDigit(a.Rating).Label(), said)
+	t, err := s.Office.Open(tx, ticket.Intake{Channel: channel, ExternalID: ask.ID, CallID: a.call, Kind: ticket.Complaint, Title: title, Body: body, ContactID: a.ContactID,
 		Confidential: true, // the rated unit must never see who rated (I6)
 		Proactive:    true, RecordID: r.ID, AccusedUnit: r.Unit, UnitHint: s.above(tx, r.Unit), Raw: []byte(words), At: a.ReceivedAt, By: ticket.System})
 	if err != nil {
 		return fmt.Errorf("open the ticket of a bad rating: %w", err)
 	}
 	c, err := s.Office.OpenCallback(tx, ticket.Callback{Kind: ticket.CallbackRating, TicketID: t.ID, ContactID: a.ContactID, RecordID: r.ID,
-		Due: a.ReceivedAt.Add(callbackWithin), Reason: title, ExcludeUnit: r.Unit, By: ticket.System})
+		CallID: a.call, Key: string(ticket.CallbackRating) + ":" + r.ID, Due: a.ReceivedAt.Add(callbackWithin), Reason: title, ExcludeUnit: r.Unit, By: ticket.System})
 	if err != nil {
 		return fmt.Errorf("open the call-back of a bad rating: %w", err)
 	}
@@ -348,6 +357,15 @@ func AnswerOf(tx *storage.Tx, id string) (Answer, error) {
 	a, err := storage.One(tx, scanAnswer, `SELECT `+answerColumns+` FROM survey_answer WHERE id = $1`, id)
 	if err != nil {
 		return a, fmt.Errorf("answer %s: %w", id, err)
+	}
+	return a, nil
+}
+
+// AnswerTo returns what was made of a reply of the inbox, or storage.ErrNotFound while it has not been read.
+func AnswerTo(tx *storage.Tx, inboundID string) (Answer, error) {
+	a, err := storage.One(tx, scanAnswer, `SELECT `+answerColumns+` FROM survey_answer WHERE inbound_id = $1`, inboundID)
+	if err != nil {
+		return a, fmt.Errorf("answer to reply %s: %w", inboundID, err)
 	}
 	return a, nil
 }

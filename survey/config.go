@@ -40,6 +40,7 @@ type Config struct {
 	Watch             Watching            `yaml:"watch"`
 	Texts             TextLimits          `yaml:"texts"`
 	Hygiene           Hygiene             `yaml:"hygiene"`
+	Telephone         Telephoning         `yaml:"telephone"` // asks by telephone those whom no text reaches
 	Templates         map[string]string   `yaml:"templates"`
 	Scales            map[int]string      `yaml:"scales"`
 	Classes           []Class             `yaml:"classes"`
@@ -59,6 +60,8 @@ type Class struct {
 	Quota    int      `yaml:"quota"`    // at most so many records of each unit a day, drawn at random; 0 is all
 	Disabled bool     `yaml:"disabled"` // imported, but nobody is asked
 	Exclude  []string `yaml:"exclude"`  // words in the matter that keep a record of this class from being asked about
+
+	Telephone []string `yaml:"telephone"` // who is asked by telephone instead: ByFixedLine, ByUndelivered; empty is nobody
 }
 
 // Metric is how the satisfaction rate is made of ratings.
@@ -145,6 +148,7 @@ func (c *Config) fill() {
 	if c.Hygiene.Failures == 0 {
 		c.Hygiene = Hygiene{Failures: 2, Within: 180 * 24 * time.Hour, Rest: 90 * 24 * time.Hour}
 	}
+	c.Telephone.fill()
 	if c.Metric.Rank == 0 {
 		c.Metric.Rank = max(30, c.Metric.Small)
 	}
@@ -186,6 +190,9 @@ func (c *Config) check() error {
 	if err := c.Hygiene.check(); err != nil {
 		bad("hygiene: %w", err)
 	}
+	if err := c.Telephone.check(); err != nil {
+		bad("telephone: %w", err)
+	}
 	seen := map[string]string{}
 	for i := range c.Classes {
 		cl := &c.Classes[i]
@@ -204,6 +211,9 @@ func (c *Config) check() error {
 		}
 		if cl.Sample < 0 || cl.Sample > 1 || cl.Quota < 0 || cl.Sample > 0 && cl.Quota > 0 {
 			bad("class %s: sample is a share from 0 to 1, quota a number, and only one of them may be given", cl.Code)
+		}
+		if err := cl.checkTelephone(); err != nil {
+			bad("class %s: %w", cl.Code, err)
 		}
 		if c.Templates[cl.Template] == "" {
 			bad("class %s: no template %q", cl.Code, cl.Template)

@@ -33,6 +33,7 @@ type Item struct {
 	Excluded    bool          // two persons have left the rating out of the official rate
 	RatedAfter  time.Duration // from the question to the first rating that counts
 
+	Via         string      // how the question was put, "sms" or Telephone; "" when none was
 	Carrier     string      // that the text was given to, "" while it was given to none
 	Day         workday.Day // of the run that decided; of the service while none has
 	Probability float64     // of having been drawn; 1 where everybody is asked
@@ -47,6 +48,22 @@ func (i Item) unitKey() string {
 		return NoUnitKey
 	}
 	return i.Unit
+}
+
+// through is the item as one channel sees it: the carrier that had the text, or Telephone. Of a person who was rung after a text that did
+// not arrive, the carrier has the text and the telephone the answer. ok is false for a channel that the question did not go through.
+func (i Item) through(channel string) (x Item, ok bool) {
+	switch {
+	case channel == Telephone && Telephoned.Holds(i):
+		i.SMS, i.Carrier = "", ""
+		return i, true
+	case channel == i.Carrier && Sent.Holds(i):
+		if Telephoned.Holds(i) {
+			i.Via, i.Replied, i.Rating, i.OptedOut, i.Review, i.LateReplies, i.TicketID = "", false, 0, false, false, 0, ""
+		}
+		return i, true
+	}
+	return i, false
 }
 
 // Figure names a figure of a day.
@@ -70,14 +87,15 @@ const (
 	Reviewing  Figure = "reviewing"  // a reply waits for a person
 	LateOnes   Figure = "late"       // replied after the window only, or again
 	Tickets    Figure = "tickets"    // led to a ticket
+	Telephoned Figure = "telephoned" // asked by telephone, and reached, as no text would reach them; among the suppressed or the failed
 )
 
 // FunnelFigures lists all figures in the order of the funnel.
-var FunnelFigures = []Figure{Planned, Suppressed, Waiting, Sent, Delivered, Failed, NoWord, Pending, Replied, Rated, Satisfied, Unhappy, OptOuts, Reviewing, LateOnes, Tickets}
+var FunnelFigures = []Figure{Planned, Suppressed, Waiting, Sent, Delivered, Failed, NoWord, Pending, Replied, Rated, Satisfied, Unhappy, OptOuts, Reviewing, LateOnes, Tickets, Telephoned}
 
 var figureLabels = map[Figure]string{Planned: "应询", Suppressed: "未询问", Sent: "已发送", Waiting: "待发送", Delivered: "已送达", Failed: "发送失败",
 	NoWord: "结果未知", Pending: "待回执", Replied: "已回复", Rated: "有效评价", Satisfied: "满意及以上", Unhappy: "不满意", OptOuts: "退订", Reviewing: "待人工",
-	LateOnes: "逾期回复", Tickets: "转诉求"}
+	LateOnes: "逾期回复", Tickets: "转诉求", Telephoned: "电话访评接通"}
 
 // Label is the figure for staff (zh-CN).
 func (f Figure) Label() string {
@@ -124,6 +142,8 @@ func (f Figure) Holds(i Item) bool {
 		return i.LateReplies > 0
 	case Tickets:
 		return i.TicketID != ""
+	case Telephoned:
+		return i.Via == Telephone
 	}
 	return false
 }
@@ -166,10 +186,10 @@ type Row struct {
 	Interval [2]float64 // Wilson 95 % around Raw
 	Small    bool       // fewer ratings than Metric.Small: the rates are zero and must not be shown
 	Rank     int        // among the classes or units, by the lower end of Interval; 0 with fewer ratings than Metric.Rank
-	Coverage float64    // rated / delivered, beside every rate: silence is not consent
+	Coverage float64    // rated / asked (delivered, or reached by telephone), beside every rate: silence is not consent
 	AtLeast  float64    // the rate if everybody delivered and silent were dissatisfied
 	AtMost   float64    // the rate if they all were satisfied
-	Replies  float64    // replied / sent
+	Replies  float64    // replied / sent, of those who were texted
 	Weighted float64    // Raw, each rating standing for the delivered texts of its class and unit, and for those not drawn
 	Uneven   bool       // Weighted is worth a look: it differs from Raw by more than the least step shown
 	Early    Share      // who rated within Metric.Early
@@ -223,6 +243,7 @@ func (m Metric) group(items []Item, by func(Item) (key, name string)) []Row {
 func (m Metric) row(key, name string, items []Item) Row {
 	r := Row{Key: key, Name: name, Count: map[Figure]int{}, Not: map[string]int{}}
 	var kept, early, later [5]int
+	replied := 0
 	for _, i := range items {
 		n := max(1, i.times)
 		for _, f := range FunnelFigures {
@@ -232,6 +253,9 @@ func (m Metric) row(key, name string, items []Item) Row {
 		}
 		if Suppressed.Holds(i) {
 			r.Not[i.WhyNot()] += n
+		}
+		if Replied.Holds(i) && !Telephoned.Holds(i) {
+			replied += n
 		}
 		if i.Rating == 0 {
 			continue
@@ -250,12 +274,12 @@ func (m Metric) row(key, name string, items []Item) Row {
 			later[at] += n
 		}
 	}
-	delivered := r.Count[Delivered]
+	asked := r.Count[Delivered] + r.Count[Telephoned] // a text that arrived is not followed by a call
 	if sent := r.Count[Sent]; sent > 0 {
-		r.Replies = float64(r.Count[Replied]) / float64(sent)
+		r.Replies = float64(replied) / float64(sent)
 	}
-	if delivered > 0 {
-		r.Coverage = float64(r.N) / float64(delivered)
+	if asked > 0 {
+		r.Coverage = float64(r.N) / float64(asked)
 	}
 	if r.Small = r.N < m.Small; r.Small {
 		return r
@@ -268,7 +292,7 @@ func (m Metric) row(key, name string, items []Item) Row {
 	}
 	r.Interval = Wilson(r.Raw, r.N)
 	// Who has rated was texted, whatever the receipts say.
-	base := max(delivered, r.N)
+	base := max(asked, r.N)
 	sum := r.Raw * float64(r.N)
 	r.AtLeast, r.AtMost = sum/float64(base), (sum+float64(base-r.N))/float64(base)
 	r.Early, r.Later = m.share(early), m.share(later)
@@ -289,7 +313,7 @@ func (m Metric) weighted(items []Item) float64 {
 			n /= i.Probability
 		}
 		c := cells[[2]string{i.Class, i.Unit}]
-		if Delivered.Holds(i) || i.Rating > 0 {
+		if Delivered.Holds(i) || Telephoned.Holds(i) || i.Rating > 0 {
 			c.delivered += n
 		}
 		if i.Rating > 0 {

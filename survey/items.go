@@ -2,6 +2,7 @@ package survey
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -31,16 +32,20 @@ func (s *Survey) Between(tx *storage.Tx, first, last workday.Day) (Figures, erro
 	f.ByClass = m.group(items, func(i Item) (string, string) { return i.Class, i.ClassName })
 	f.ByUnit = m.group(items, func(i Item) (string, string) { return i.unitKey(), i.UnitName })
 	f.ByDay = m.group(items, func(i Item) (string, string) { return i.Day.String(), i.Day.String() })
-	var sent []Item
+	channels := map[string][]Item{}
 	for _, i := range items {
-		if Sent.Holds(i) {
-			sent = append(sent, i)
+		for _, c := range []string{i.Carrier, Telephone} {
+			if x, ok := i.through(c); ok {
+				channels[c] = append(channels[c], x)
+			}
 		}
 		if !i.Decided {
 			f.Undecided += max(1, i.times)
 		}
 	}
-	f.ByChannel = m.group(sent, func(i Item) (string, string) { return i.Carrier, i.Carrier })
+	for _, c := range slices.Sorted(maps.Keys(channels)) {
+		f.ByChannel = append(f.ByChannel, m.row(c, channelName(c), channels[c]))
+	}
 	for _, rows := range [][]Row{f.ByClass, f.ByUnit, f.ByChannel} {
 		m.rank(rows)
 	}
@@ -57,7 +62,7 @@ func (s *Survey) Between(tx *storage.Tx, first, last workday.Day) (Figures, erro
 const (
 	itemFlags = `r.class, r.unit, d.day, d.reason, COALESCE(m.state, ''), COALESCE(m.carrier, ''), COALESCE(k.rating, 0), k.replied_at IS NOT NULL,
 		COALESCE(k.opted_out, FALSE), x.id IS NOT NULL, COALESCE(k.rated_at - k.asked_at <= $3, FALSE), COALESCE(a.pending, 0) > 0, COALESCE(a.late, 0) > 0,
-		COALESCE(a.tickets, 0) > 0, d.probability`
+		COALESCE(a.tickets, 0) > 0, d.probability, COALESCE(k.via, '')`
 	itemTables = `FROM survey_decision d JOIN survey_record r ON r.id = d.record_id LEFT JOIN survey_ask k ON k.record_id = d.record_id LEFT JOIN sms m ON m.id = k.sms_id
 		LEFT JOIN survey_exclusion x ON x.answer_id = k.answer_id AND x.state = 'excluded' AND k.answer_id <> ''
 		LEFT JOIN (SELECT ask_id, SUM(CASE WHEN place = 'late' THEN 1 ELSE 0 END) AS late, SUM(CASE WHEN review = 'pending' THEN 1 ELSE 0 END) AS pending,
@@ -65,8 +70,16 @@ const (
 			FROM survey_answer WHERE ask_id IN (SELECT id FROM survey_ask WHERE day >= $1 AND day <= $2) GROUP BY ask_id) a ON a.ask_id = k.id
 		WHERE d.day >= $1 AND d.day <= $2`
 	openTable = `FROM survey_record r WHERE r.service_day >= $1 AND r.service_day <= $2 AND r.decided = FALSE`
-	groups    = `1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15`
+	groups    = `1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16`
 )
+
+// channelName is a channel for staff.
+func channelName(c string) string {
+	if c == Telephone {
+		return "电话访评"
+	}
+	return c
+}
 
 // counted returns the records of some days as items that say how many of them are alike.
 func (s *Survey) counted(tx *storage.Tx, first, last workday.Day) ([]Item, error) {
@@ -91,7 +104,7 @@ func (s *Survey) flagged(tx *storage.Tx, query string, args ...any) ([]Item, err
 			i.Probability = 1
 		} else {
 			err = row.Scan(&i.Class, &i.Unit, &i.Day, &i.Reason, &i.SMS, &i.Carrier, &i.Rating, &i.Replied, &i.OptedOut, &i.Excluded, &early, &pending, &late, &ticket,
-				&i.Probability, &i.times, &i.ID)
+				&i.Probability, &i.Via, &i.times, &i.ID)
 		}
 		if err != nil {
 			return i, err
@@ -150,8 +163,13 @@ type Selection struct {
 }
 
 func (q Selection) holds(i Item) bool {
-	return q.Figure.Holds(i) && (q.Class == "" || i.Class == q.Class) && (q.Unit == "" || i.unitKey() == q.Unit) &&
-		(q.Channel == "" || i.Carrier == q.Channel && Sent.Holds(i)) && (q.Reason == "" || Suppressed.Holds(i) && i.WhyNot() == q.Reason)
+	if q.Channel != "" {
+		var ok bool
+		if i, ok = i.through(q.Channel); !ok {
+			return false
+		}
+	}
+	return q.Figure.Holds(i) && (q.Class == "" || i.Class == q.Class) && (q.Unit == "" || i.unitKey() == q.Unit) && (q.Reason == "" || Suppressed.Holds(i) && i.WhyNot() == q.Reason)
 }
 
 // Select returns one page of the records behind a figure, and how many there are: as many as the figure says (I22). Only
@@ -207,7 +225,7 @@ func (s *Survey) items(tx *storage.Tx, where string, args ...any) ([]Item, error
 		dest, finish := s.recordFields(&i.Record)
 		var asked, rated storage.Time
 		var pending int
-		dest = append(dest, &i.Reason, &i.Detail, &i.Day, &i.Probability, &i.AskID, &i.SMSID, &i.SMS, &i.Carrier, &i.Rating, &i.Replied, &i.OptedOut, &i.Excluded,
+		dest = append(dest, &i.Reason, &i.Detail, &i.Day, &i.Probability, &i.Via, &i.AskID, &i.SMSID, &i.SMS, &i.Carrier, &i.Rating, &i.Replied, &i.OptedOut, &i.Excluded,
 			&asked, &rated, &i.LateReplies, &pending, &i.TicketID)
 		if err := row.Scan(dest...); err != nil {
 			return i, err
@@ -218,7 +236,7 @@ func (s *Survey) items(tx *storage.Tx, where string, args ...any) ([]Item, error
 			i.RatedAfter = rated.Sub(asked.Time)
 		}
 		return i, finish()
-	}, `SELECT `+recordColumns+`, COALESCE(d.reason, ''), COALESCE(d.detail, ''), COALESCE(d.day, r.service_day), COALESCE(d.probability, 1), COALESCE(k.id, ''),
+	}, `SELECT `+recordColumns+`, COALESCE(d.reason, ''), COALESCE(d.detail, ''), COALESCE(d.day, r.service_day), COALESCE(d.probability, 1), COALESCE(k.via, ''), COALESCE(k.id, ''),
 			COALESCE(k.sms_id, ''), COALESCE(m.state, ''), COALESCE(m.carrier, ''), COALESCE(k.rating, 0), k.replied_at IS NOT NULL, COALESCE(k.opted_out, FALSE),
 			x.id IS NOT NULL, k.asked_at, k.rated_at,
 			(SELECT COUNT(*) FROM survey_answer a WHERE a.ask_id = k.id AND a.place = 'late'),

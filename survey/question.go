@@ -63,7 +63,7 @@ func (s *Survey) second(tx *storage.Tx, kind string, q Question, a *Answer, ask 
 // an unclear reply means. Nobody is asked who has opted out, who speaks of danger, or whose reply came late.
 func (s *Survey) ask2(tx *storage.Tx, a *Answer, ask *Ask, in sms.Inbound) error {
 	cfg := s.config()
-	if a.Danger || ask.OptedOut || a.Label == reply.OptOut || a.Place == Late {
+	if a.Danger || ask.OptedOut || a.Label == reply.OptOut || a.Place == Late || a.call != "" { // who was rung was asked on the telephone
 		return nil
 	}
 	switch {

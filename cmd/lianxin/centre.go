@@ -76,6 +76,7 @@ type centre struct {
 	prompts    *prompts.Set
 	hotline    *ivr.Hotline
 	flows      *ivr.FlowFiles
+	ringer     *ivr.SurveyCalls         // rings people whom no text reaches
 	seated     map[string]desk.Operator // as the board was told
 	reseat     chan struct{}            // delivers when seats or shifts have changed
 
@@ -317,6 +318,7 @@ func (c *centre) openLines(ctx context.Context) (err error) {
 	if err := c.openFlows(ctx); err != nil {
 		return err
 	}
+	c.openRinger()
 	if _, err := c.hotline.Recover(ctx); err != nil {
 		return err
 	}
@@ -426,7 +428,7 @@ func (c *centre) registered(user string, _ bool) {
 func (c *centre) console() http.Handler {
 	return console.New(console.Deps{
 		DB: c.db, Log: c.log, Hub: c.hub, HTTPS: c.cfg.TLSCert != "", Sample: c.cfg.Sample,
-		Book: c.book, Office: c.office, Gateway: c.gateway, Keeper: c.keeper, Proxies: c.cfg.proxies(), Board: c.board, Calls: ivr.Calls{Vault: c.book.Vault}, Live: c.hotline.Live, Flows: c.flows, Reseat: c.seatsChanged, AskByKey: c.askByKey, Softphones: c.softphones,
+		Book: c.book, Office: c.office, Gateway: c.gateway, Keeper: c.keeper, Proxies: c.cfg.proxies(), Board: c.board, Calls: ivr.Calls{Vault: c.book.Vault}, Live: c.hotline.Live, Flows: c.flows, Reseat: c.seatsChanged, AskByKey: c.askByKey, RingSurvey: c.ringer.Wake, Softphones: c.softphones,
 		Oversight: c.oversight,
 		Order:     c.hotline.Order,
 		CallOut:   c.hotline.CallOut,

@@ -9,6 +9,7 @@ import (
 
 	"lianxin/console"
 	"lianxin/ivr"
+	"lianxin/ivr/flow"
 )
 
 // flowLook is how often the folder of flow files is looked at.
@@ -26,6 +27,12 @@ func (c *centre) watchFlows(ctx context.Context) error {
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
 	return c.flows.Watch(ctx, flowLook, hup)
+}
+
+// openRinger makes what rings people whom no text of the survey reaches.
+func (c *centre) openRinger() {
+	c.ringer = &ivr.SurveyCalls{Hotline: c.hotline, Survey: c.survey, Flow: func() (*flow.Flow, error) { return ivr.LoadFlow(c.cfg.Flows, ivr.SurveyCall) },
+		Changed: func() { c.hub.Publish(console.EventSurvey) }}
 }
 
 // askByKey rings people who do not text, as the flow survey-call says.
