@@ -61,7 +61,7 @@ func (b *Book) Flags(tx *storage.Tx, phone Phone) ([]Flag, error) {
 		f.At, f.Until = at.Time, until.Time
 		return f, err
 	}, `SELECT id, flag, reason, by_actor, at, until FROM contact_flag
-		WHERE phone_hash = $1 AND lifted IS NULL AND at <= $2 AND (until IS NULL OR until > $2) ORDER BY at DESC, id`,
+		WHERE phone_hash = $1 AND state = 'in_force' AND lifted IS NULL AND at <= $2 AND (until IS NULL OR until > $2) ORDER BY at DESC, id`,
 		b.Vault.HashPhone(phone), storage.At(b.now()))
 	if err != nil {
 		return nil, fmt.Errorf("look up marks: %w", err)
@@ -69,7 +69,7 @@ func (b *Book) Flags(tx *storage.Tx, phone Phone) ([]Flag, error) {
 	return list, nil
 }
 
-// Unflag takes a mark off a number, every entry of it that is in force. It returns storage.ErrNotFound when there is none.
+// Unflag takes a mark off a number, every entry of it that is in force or proposed. It returns storage.ErrNotFound when there is none.
 func (b *Book) Unflag(tx *storage.Tx, phone Phone, flag, by, reason string) error {
 	if strings.TrimSpace(reason) == "" {
 		return fmt.Errorf("lift a mark: %w", ErrNoReason)
@@ -79,7 +79,7 @@ func (b *Book) Unflag(tx *storage.Tx, phone Phone, flag, by, reason string) erro
 		return fmt.Errorf("lift a mark: %w", err)
 	}
 	now := b.now()
-	n, err := tx.Exec(`UPDATE contact_flag SET lifted = $3 WHERE phone_hash = $1 AND flag = $2 AND lifted IS NULL`, b.Vault.HashPhone(phone), flag, storage.At(now))
+	n, err := tx.Exec(`UPDATE contact_flag SET lifted = $3, lifted_by = $4, lifted_why = $5 WHERE phone_hash = $1 AND flag = $2 AND lifted IS NULL`, b.Vault.HashPhone(phone), flag, storage.At(now), by, reason)
 	if err == nil && n == 0 {
 		err = storage.ErrNotFound
 	}

@@ -76,6 +76,8 @@ const (
 	CaptureCalls   Action = "call.capture"                // packets of a call
 	BlockCallers   Action = "call.block"                  // propose a nuisance caller
 	JudgeBlocks    Action = "call.block-approve"          // and approve it: never the same person
+	FlagCallers    Action = "call.flag"                   // propose a mark of a caller (vip, protected …)
+	JudgeFlags     Action = "call.flag-approve"           // and approve it: never the same person
 	ListenIn       Action = "call.listen"                 // live: listen, whisper, barge
 	DialOut        Action = "call.dial"                   // numbers outside, and transfers there
 	ViewPeople     Action = "contact.view"                // masked
@@ -186,6 +188,8 @@ var table = []struct {
 	{CaptureCalls, "抓取通话报文", is(Supervisor, Admin)},
 	{BlockCallers, "提请限制骚扰来电", is(Operator, Dispatcher, Supervisor, Leader)},
 	{JudgeBlocks, "批准限制骚扰来电", is(Supervisor, Leader)},
+	{FlagCallers, "提请来电标记", is(Operator, Dispatcher, Caller, Supervisor, Leader)},
+	{JudgeFlags, "批准来电标记", is(Supervisor, Leader)},
 	{DialOut, "外呼与外线转接", is(Operator, Dispatcher, Caller, Supervisor)},
 
 	{ViewPeople, "查看群众档案（脱敏）", join(centre, unit, is(Inspector, Auditor))},

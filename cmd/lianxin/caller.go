@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"lianxin/contact"
+	"lianxin/ivr"
 	"lianxin/storage"
 )
 
@@ -101,12 +102,20 @@ func (f *callerShowCmd) Run(ctx context.Context, m *Main, cfg *Config) error {
 	return nil
 }
 
-// flags are the marks of a number for the rules of flows.
+// flags are the marks of a number for the rules of flows. Whoever is held off for nuisance, and was let through all the same because they
+// complain, is marked so too.
 func (c *centre) flags(ctx context.Context, phone contact.Phone) (words []string, err error) {
 	err = c.db.View(ctx, func(tx *storage.Tx) error {
 		list, err := c.book.Flags(tx, phone)
 		for _, f := range list {
 			words = append(words, f.Flag)
+		}
+		if err != nil {
+			return err
+		}
+		_, held, err := ivr.Blocks{Vault: c.book.Vault, Office: c.office}.InForce(tx, phone)
+		if held {
+			words = append(words, contact.Nuisance)
 		}
 		return err
 	})
