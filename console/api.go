@@ -49,6 +49,8 @@ func (s *Server) api(mux *http.ServeMux) {
 	huma.Get(api, "/api/v1/calls/{id}", s.apiCall, named("get-call", "One call"))
 	s.callAPI(api)
 	s.guardAPI(api)
+	s.telephoneAPI(api)
+	s.markAPI(api)
 	s.queueAPI(api)
 	s.controlAPI(api)
 	huma.Get(api, "/api/v1/surveys", s.apiSurveys, named("list-survey-runs", "Survey runs, newest first"))
@@ -297,13 +299,16 @@ type CallOut struct {
 	SHA256      string     `json:"recording_sha256,omitempty"`
 	TicketID    string     `json:"ticket_id,omitempty"`
 	CallbackID  string     `json:"callback_id,omitempty"`
+	Direction   string     `json:"direction" enum:"in,out"`
+
+	CallParts
 }
 
 func callOut(c ivr.Record) CallOut {
 	return CallOut{ID: c.ID, Caller: c.Label(), Disposition: string(c.Disposition), Label: c.Disposition.Label(), Urgent: c.Urgent, Started: c.Started.In(workday.Zone),
 		Answered: stampOrNil(c.Answered), Queued: stampOrNil(c.Queued), Connected: stampOrNil(c.Connected), Ended: stampOrNil(c.Ended), EndedBy: c.EndedBy,
 		Operator: c.Operator, WaitMS: c.Wait.Milliseconds(), TalkMS: c.Talk.Milliseconds(), Rating: c.Rating, Recording: c.Recording,
-		RecordingMS: c.RecordingTime.Milliseconds(), SHA256: c.RecordingSHA256, TicketID: c.TicketID, CallbackID: c.CallbackID}
+		RecordingMS: c.RecordingTime.Milliseconds(), SHA256: c.RecordingSHA256, TicketID: c.TicketID, CallbackID: c.CallbackID, Direction: directionOf(c)}
 }
 
 type listOf[T any] struct {
@@ -367,7 +372,11 @@ func (s *Server) apiCall(ctx context.Context, in *struct {
 	var out one[CallOut]
 	err = s.DB.View(ctx, func(tx *storage.Tx) error {
 		c, err := s.callFor(tx, in.ID, ticket.Token(by))
-		out.Body = callOut(c)
+		if err != nil {
+			return err
+		}
+		parts, err := s.Calls.Parts(tx, c.ID)
+		out.Body = callOut(c).with(c, parts)
 		return err
 	})
 	if err != nil {

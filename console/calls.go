@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"lianxin/contact"
 	"lianxin/ivr"
 	"lianxin/org"
 	"lianxin/storage"
@@ -21,6 +22,7 @@ func (s *Server) callRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /calls/{id}/recording", s.may(org.PlayCalls, s.recording))
 	s.traceRoutes(mux)
 	s.guardRoutes(mux)
+	s.markRoutes(mux)
 	mux.HandleFunc("POST /calls/{id}/hold", s.may(org.HoldCalls, s.holdRecording))
 }
 
@@ -106,6 +108,47 @@ type callView struct {
 	CanBlock bool
 	MostDays int
 	CanHold  bool // may keep the recording beyond its time
+
+	Marks    []string // of the caller, in force now
+	CanMark  bool
+	Known    []markKind
+	MostMark int
+
+	Stays   []stayView
+	Answers []ivr.Answer
+	Clips   []clipView
+}
+
+// stayView is one wait in a queue.
+type stayView struct {
+	ivr.Stay
+	Title string
+	Wait  time.Duration
+	Kept  bool // the place counted from before
+}
+
+// clipView is a part of the recording; From and To are seconds in it.
+type clipView struct {
+	Label    string
+	From, To int
+	Time     time.Duration
+}
+
+// parts lays out what belongs to the call beside its record.
+func (v *callView) parts(s *Server, lang string, p ivr.Parts) {
+	for _, x := range p.Stays {
+		v.Stays = append(v.Stays, stayView{x, s.queueTitle(x.Queue), x.Wait(s.Now()), x.Placed.Before(x.Joined)})
+	}
+	v.Answers = p.Answers
+	for _, x := range clips(v.Call, p) {
+		label := x.Name
+		if x.Name == messageClip {
+			label = translate(lang, "clip-message")
+		} else if x.Name == "reason" {
+			label = translate(lang, "clip-reason")
+		}
+		v.Clips = append(v.Clips, clipView{label, int(x.From.Seconds()), int((x.From + x.Time).Seconds()) + 1, x.Time})
+	}
 }
 
 type stepView struct {
@@ -137,7 +180,19 @@ func (s *Server) callPage(w http.ResponseWriter, r *http.Request, u *user) {
 				v.Ticket = &t
 			}
 		}
-		return nil
+		parts, err := s.Calls.Parts(tx, v.Call.ID)
+		if err != nil {
+			return err
+		}
+		v.parts(s, s.lang(r), parts)
+		if v.Call.Number.IsZero() {
+			return nil
+		}
+		marks, err := s.Book.Flags(tx, v.Call.Number)
+		for _, f := range marks {
+			v.Marks = append(v.Marks, contact.FlagLabel(f.Flag))
+		}
+		return err
 	})
 	if errors.Is(err, storage.ErrNotFound) {
 		s.problem(w, r, http.StatusNotFound, "not-found")
@@ -150,6 +205,10 @@ func (s *Server) callPage(w http.ResponseWriter, r *http.Request, u *user) {
 	v.CanPlay = v.CanPlay && u.Can(org.PlayCalls)
 	v.CanTrace, v.MostDays = u.Can(org.TraceCalls), ivr.MostBlockDays
 	v.CanBlock = u.Can(org.BlockCallers) && !v.Call.Number.IsZero() && !v.Call.Urgent && !v.Call.Ended.IsZero()
+	v.CanMark, v.MostMark = u.Can(org.FlagCallers) && !v.Call.Number.IsZero(), contact.MostFlagDays
+	for _, k := range contact.KnownFlags {
+		v.Known = append(v.Known, markKind{k.Flag, k.Label})
+	}
 	v.CanHold = v.CanPlay && u.Can(org.HoldCalls) && v.Call.RecordingGone.IsZero()
 	if path, ok := s.recordingPath(v.Call); ok {
 		_, err := os.Stat(path)

@@ -117,6 +117,23 @@ func TestFiguresOfQueuesAreThoseOfTheRecordsOnThePageAndInTheAPI(t *testing.T) {
 			if err != nil {
 				return err
 			}
+			left, outcome := started.Add(c.waited), "hungup"
+			if c.talked > 0 {
+				outcome = "connected"
+			}
+			stay := func(n int, queue string, joined, left time.Time, outcome string) error {
+				_, err := tx.Exec(`INSERT INTO call_stay (call_id, n, queue, joined, placed, position, left_at, outcome) VALUES ($1, $2, $3, $4, $4, 1, $5, $6)`,
+					string(rune('a'+i)), n, queue, storage.At(joined), storage.At(left), outcome)
+				return err
+			}
+			if err := stay(2, "hotline", started, left, outcome); err != nil {
+				return err
+			}
+			if i == 2 { // had been in another queue before, where nobody was
+				if err := stay(1, "night", started.Add(-time.Second), started, "nobody"); err != nil {
+					return err
+				}
+			}
 		}
 		return nil
 	})
@@ -146,11 +163,26 @@ func TestFiguresOfQueuesAreThoseOfTheRecordsOnThePageAndInTheAPI(t *testing.T) {
 	}
 	defer res.Body.Close()
 	var out struct{ Queues []QueueOut }
-	if err := json.NewDecoder(res.Body).Decode(&out); err != nil || len(out.Queues) != 1 {
+	if err := json.NewDecoder(res.Body).Decode(&out); err != nil || len(out.Queues) != 2 {
 		t.Fatalf("%d %v %+v", res.StatusCode, err, out)
 	}
-	if q := out.Queues[0]; q.Offered != 4 || q.Answered != 2 || q.InLevel != 1 || q.Abandoned != 1 || q.Short != 1 || q.Waiting != 1 || q.Held != 1 || q.Average != 22.5 {
+	if q := out.Queues[0]; q.Offered != 4 || q.Answered != 2 || q.InLevel != 1 || q.Abandoned != 1 || q.Short != 1 || q.Waiting != 1 || q.Held != 1 || q.Average != 22.5 || q.Passed != 0 {
 		t.Errorf("%+v", q)
+	}
+	if q := out.Queues[1]; q.Name != "night" || q.Offered != 1 || q.Passed != 1 || q.Answered != 0 { // every queue that a call went through counts
+		t.Errorf("%+v", q)
+	}
+	// And the call itself says which.
+	var call CallOut
+	req, _ = http.NewRequestWithContext(h.ctx, http.MethodGet, h.http.URL+"/api/v1/calls/c", nil)
+	req.Header.Set("Authorization", "Bearer token-of-the-test")
+	if res, err := http.DefaultClient.Do(req); err != nil {
+		t.Fatal(err)
+	} else if err := errors.Join(json.NewDecoder(res.Body).Decode(&call), res.Body.Close()); err != nil || len(call.Queues) != 2 || call.Queues[0].Queue != "night" || call.Queues[1].Outcome != "hungup" || call.Queues[1].WaitMS != 20000 {
+		t.Errorf("%v %+v", err, call)
+	}
+	if p := h.as("supervisor1").get("/calls/c"); !strings.Contains(p.body, "无人在岗") || !strings.Contains(p.body, "群众挂机") {
+		t.Errorf("the page of the call does not show where it waited: %d", p.status)
 	}
 }
 

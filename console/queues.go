@@ -37,12 +37,6 @@ func (s *Server) queueRows(ctx context.Context, tx *storage.Tx, day workday.Day)
 	if err != nil {
 		return nil, err
 	}
-	title := func(name string) string {
-		if s.Flows != nil {
-			return s.Flows.State().Queues.Title(name)
-		}
-		return name
-	}
 	var rows []queueRow
 	row := func(name string) *queueRow {
 		for i := range rows {
@@ -50,7 +44,7 @@ func (s *Server) queueRows(ctx context.Context, tx *storage.Tx, day workday.Day)
 				return &rows[i]
 			}
 		}
-		rows = append(rows, queueRow{Name: name, Title: title(name), Level: "—", Connect: "—"})
+		rows = append(rows, queueRow{Name: name, Title: s.queueTitle(name), Level: "—", Connect: "—"})
 		return &rows[len(rows)-1]
 	}
 	if s.Flows != nil {
@@ -75,6 +69,14 @@ func (s *Server) queueRows(ctx context.Context, tx *storage.Tx, day workday.Day)
 		}
 	}
 	return rows, nil
+}
+
+// queueTitle is what staff call a queue.
+func (s *Server) queueTitle(name string) string {
+	if s.Flows != nil {
+		return s.Flows.State().Queues.Title(name)
+	}
+	return name
 }
 
 // FlowFiles is what the pages ask of the flow files.
@@ -161,6 +163,7 @@ type QueueOut struct {
 	InLevel   int      `json:"answered_in_15_s"`
 	Abandoned int      `json:"abandoned" doc:"gave up after more than 5 s"`
 	Short     int      `json:"abandoned_in_5_s" doc:"left out of all rates"`
+	Passed    int      `json:"passed_on" doc:"led on to another queue, a message or a call-back: nobody there, too long, full, closed, or by key"`
 	Messages  int      `json:"messages"`
 	Promised  int      `json:"call_backs"`
 	Level     *float64 `json:"level_15_s,omitempty" doc:"share answered within 15 s; absent when nobody asked"`
@@ -207,7 +210,7 @@ func (s *Server) apiQueues(ctx context.Context, in *struct {
 		rows, err := s.queueRows(ctx, tx, day)
 		for _, r := range rows {
 			q := QueueOut{Name: r.Name, Title: r.Title, Waiting: r.Now.Waiting, Held: r.Now.Held, OnDuty: r.Now.OnDuty, Ready: r.Now.Ready,
-				Offered: r.F.Offered, Answered: r.F.Answered, InLevel: r.F.InLevel, Abandoned: r.F.Abandoned, Short: r.F.Short, Messages: r.F.Messages, Promised: r.F.Promised,
+				Offered: r.F.Offered, Answered: r.F.Answered, InLevel: r.F.InLevel, Abandoned: r.F.Abandoned, Short: r.F.Short, Passed: r.F.Passed, Messages: r.F.Messages, Promised: r.F.Promised,
 				Average: r.F.AverageWait().Seconds(), LongestAn: r.F.WaitLonger.Seconds(), Talk: r.F.AverageTalk().Seconds()}
 			if !r.Now.Since.IsZero() {
 				q.Longest = int(time.Since(r.Now.Since).Seconds())

@@ -24,6 +24,7 @@ func (s *Server) routes(mux *http.ServeMux) {
 	s.textRoutes(mux)
 	s.surveyMoreRoutes(mux)
 	s.loopRoutes(mux)
+	s.telephoneRoutes(mux)
 }
 
 // A menuGroup is what stands under one heading of the navigation.
@@ -71,6 +72,7 @@ var menu = []menuGroup{
 	{"menu.hotline", []menuItem{
 		{"/calls", "calls", "phone", org.ViewCalls, nil},
 		{"/guard", "guard", "shield", org.BlockCallers, nil},
+		{"/marks", "marks", "flag", org.FlagCallers, nil},
 		{"/duty", "duty", "people", org.ViewBoard, nil},
 	}},
 	{"menu.survey", []menuItem{
@@ -78,6 +80,7 @@ var menu = []menuGroup{
 		{"/survey/figures", "survey-figures", "board", org.ViewSurvey, nil},
 		{"/replies", "replies", "inbox", org.SortReplies, nil},
 		{"/exclusions", "exclusions", "check", org.DetermineTicket, nil},
+		{"/survey/telephone", "survey-telephone", "phone", org.ViewSurvey, nil},
 		{"/survey/templates", "survey-templates", "ticket", org.ViewSurvey, nil},
 		{"/texts", "texts", "phone", org.ViewTexts, nil},
 		{"/handset", "handset", "handset", org.UseHandset, nil},

@@ -303,8 +303,8 @@ type TraceOut struct {
 }
 
 // TraceOf is the trace of a call as the API gives it.
-func TraceOf(call ivr.Record, t ivr.Trace) TraceOut {
-	out := TraceOut{Call: callOut(call), Steps: call.Steps, Legs: t.Legs}
+func TraceOf(call ivr.Record, parts ivr.Parts, t ivr.Trace) TraceOut {
+	out := TraceOut{Call: callOut(call).with(call, parts), Steps: call.Steps, Legs: t.Legs}
 	if out.Legs == nil {
 		out.Legs = []ivr.TraceLeg{}
 	}
@@ -321,7 +321,11 @@ func (s *Server) apiTrace(ctx context.Context, in *struct {
 	var out one[TraceOut]
 	err = s.DB.View(ctx, func(tx *storage.Tx) error {
 		call, t, err := s.trace(tx, in.ID, ticket.Token(by))
-		out.Body = TraceOf(call, t)
+		if err != nil {
+			return err
+		}
+		parts, err := s.Calls.Parts(tx, call.ID)
+		out.Body = TraceOf(call, parts, t)
 		return err
 	})
 	if err != nil {

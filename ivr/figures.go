@@ -31,6 +31,7 @@ type Figures struct {
 	Messages  int // left a message instead
 	Promised  int // asked for a call-back instead
 	Waiting   int // still in the queue or ringing
+	Passed    int // of one queue: led on to another, a message or a call-back, because nobody was there, it took too long, or by a key
 
 	WaitAnswered time.Duration // sum over Answered
 	WaitLonger   time.Duration // longest wait of an answered call

@@ -20,6 +20,8 @@ type trail struct {
 	queue    string    // where they waited last
 	skills   []string
 	priority int
+	stays    int // waits in queues so far
+	position int // in line when the last one began
 }
 
 // frame is the node of a flow that called another.
@@ -43,6 +45,8 @@ func (v *visit) more(ctx context.Context, n *flow.Node) (next string, err error)
 		return v.escape(n.Value)
 	case "hear":
 		return v.hear(ctx, n)
+	case "kb":
+		outcome, err = v.consult(ctx, n)
 	case "record":
 		outcome, err = v.clip(ctx, n)
 	case "question":

@@ -2,50 +2,12 @@ package ivr
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"lianxin/ivr/flow"
 	"lianxin/storage"
 	"lianxin/ticket"
 )
-
-// Queued is where a caller waited.
-type Queued struct {
-	Queue  string
-	Placed time.Time // from which the place counted; before Record.Queued where the caller kept one
-}
-
-// Queued returns where the caller of a call waited; the zero value for one who did not.
-func (c Calls) Queued(tx *storage.Tx, callID string) (Queued, error) {
-	q, err := storage.One(tx, func(r storage.Row) (q Queued, err error) {
-		var placed storage.Time
-		err = r.Scan(&q.Queue, &placed)
-		q.Placed = placed.Time
-		return q, err
-	}, `SELECT queue, placed FROM call WHERE id = $1`, callID)
-	if err != nil {
-		return q, fmt.Errorf("queue of call %s: %w", callID, err)
-	}
-	return q, nil
-}
-
-// noteQueue notes where the caller waits, and since when their place counts.
-func (v *visit) noteQueue(ctx context.Context, queue string, placed time.Time) {
-	ctx, cancel := after(ctx)
-	defer cancel()
-	r := v.record()
-	err := v.h.update(ctx, func(tx *storage.Tx) error {
-		if err := v.h.calls.save(tx, &r); err != nil { // the row has to be there
-			return err
-		}
-		_, err := tx.Exec(`UPDATE call SET queue = $2, placed = $3 WHERE id = $1`, r.ID, queue, storage.At(placed))
-		return err
-	})
-	if err != nil {
-		v.log.Error("ivr: note the queue of a call", "err", err)
-	}
-}
 
 // gaveUp is since when the place of a caller counts who gave up waiting in this queue not long ago, was not served since, and rings
 // again; zero for any other. A place that was kept in that call is kept again: it counts from the first.

@@ -23,10 +23,15 @@ func (v *visit) policy(ctx context.Context, n *flow.Node) (string, error) {
 		}
 		return exitOr(n, "empty", "person"), nil
 	}
-	item, out, err := v.choose(ctx, n, items)
+	item, out, err := v.choose(ctx, n, items, "kb.choose")
 	if err != nil || out != "" {
 		return out, err
 	}
+	return v.explain(ctx, n, item)
+}
+
+// explain plays an answer and asks whether it helped.
+func (v *visit) explain(ctx context.Context, n *flow.Node, item kb.Item) (string, error) {
 	for {
 		v.did("播报“" + item.Title + "”")
 		v.note(func(r *Record) { r.Answers = append(r.Answers, item.ID) })
@@ -57,23 +62,26 @@ func (v *visit) policy(ctx context.Context, n *flow.Node) (string, error) {
 // offered are the items of a category that may be spoken now.
 func (v *visit) offered(category string) []kb.Item {
 	for _, c := range v.h.cfg.KB.Categories() {
-		if c.ID != category {
-			continue
+		if c.ID == category {
+			return v.sayable(c.Items)
 		}
-		var items []kb.Item
-		for _, it := range c.Items {
-			if v.h.cfg.Prompts.Has(it.AnswerKey()) && v.h.cfg.Prompts.Has(it.TitleKey()) {
-				items = append(items, it)
-			}
-		}
-		return items
 	}
 	return nil
 }
 
-// choose is the menu of the items.
-func (v *visit) choose(ctx context.Context, n *flow.Node, items []kb.Item) (item kb.Item, outcome string, err error) {
-	keys := []string{"kb.choose"}
+// sayable are the items whose title and answer are recorded.
+func (v *visit) sayable(items []kb.Item) (out []kb.Item) {
+	for _, it := range items {
+		if v.h.cfg.Prompts.Has(it.AnswerKey()) && v.h.cfg.Prompts.Has(it.TitleKey()) {
+			out = append(out, it)
+		}
+	}
+	return out
+}
+
+// choose is the menu of the items, after an introduction.
+func (v *visit) choose(ctx context.Context, n *flow.Node, items []kb.Item, intro string) (item kb.Item, outcome string, err error) {
+	keys := []string{intro}
 	for i, it := range items {
 		keys = append(keys, it.TitleKey(), fmt.Sprintf("press.%d", i+1))
 	}

@@ -85,7 +85,10 @@ func (h *Hotline) closeOut(ctx context.Context, r Record, sum *Recovered) error 
 	owe := r.Direction != Outbound && !r.Answered.IsZero() && r.ContactID != "" && r.CallbackID == "" && (!served || r.Parted.Equal(r.Ended))
 	opened := false
 	err := h.update(ctx, func(tx *storage.Tx) error {
-		done := r                    // a transaction that is repeated begins anew
+		done := r // a transaction that is repeated begins anew
+		if _, err := tx.Exec(`UPDATE call_stay SET left_at = $2, outcome = $3 WHERE call_id = $1 AND left_at IS NULL`, r.ID, storage.At(r.Ended), stayInterrupted); err != nil {
+			return err
+		}
 		if r.Direction == Outbound { // its call-back is still open, and says so
 			return h.calls.save(tx, &done)
 		}

@@ -197,12 +197,13 @@ func (t Trace) Rungs() []Rung {
 const laneWidth = 18
 
 // WriteText draws the ladder of a call with what was decided between the messages, and the figures of each leg, for a terminal.
-func (t Trace) WriteText(w io.Writer, r Record) error {
+func (t Trace) WriteText(w io.Writer, r Record, p Parts) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "call %s  %s  %s  %s\n", r.ID, r.Started.Format("2006-01-02 15:04:05"), r.Label(), r.Disposition.Label())
 	if r.EndedBy != "" {
 		fmt.Fprintf(&b, "ended by %s (%s)\n", r.EndedBy, r.Cause)
 	}
+	p.write(&b, r)
 	b.WriteString("\n")
 	lanes := t.Lanes()
 	row := func(mark func(line []rune)) string {

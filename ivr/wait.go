@@ -35,9 +35,18 @@ type slot struct {
 	over   chan struct{} // closed when the caller waits no more
 }
 
-// wait queues the caller and rings operators until one answers, the caller presses a key that leads away, or there is
-// no point in waiting. The outcome is connected, "nobody", "late", "full", or the name of a key.
+// wait lets the caller wait in a queue, and keeps how that went. The outcome is connected, "nobody", "late", "full", "closed", or the name of
+// a key.
 func (v *visit) wait(ctx context.Context, n *flow.Node) (string, error) {
+	was := v.trail.stays
+	outcome, err := v.stand(ctx, n)
+	v.leftQueue(ctx, was, outcome, err)
+	return outcome, err
+}
+
+// stand queues the caller and rings operators until one answers, the caller presses a key that leads away, or there is
+// no point in waiting.
+func (v *visit) stand(ctx context.Context, n *flow.Node) (string, error) {
 	now := v.h.now()
 	v.wants = true
 	v.note(func(r *Record) {
@@ -83,6 +92,7 @@ func (v *visit) wait(ctx context.Context, n *flow.Node) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("queue the caller: %w", err)
 	}
+	v.trail.position = w.Place().Position
 	v.show(func(l *LiveCall) { l.Stage = StageWaiting })
 	v.save(ctx)
 

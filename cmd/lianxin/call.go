@@ -76,8 +76,12 @@ func (c *callShowCmd) Run(ctx context.Context, m *Main, cfg *Config) error {
 	defer r.close()
 	var call ivr.Record
 	var trace ivr.Trace
+	var parts ivr.Parts
 	err = r.db.View(ctx, func(tx *storage.Tx) (err error) {
 		if call, err = r.calls.Get(tx, c.ID); err != nil {
+			return err
+		}
+		if parts, err = r.calls.Parts(tx, c.ID); err != nil {
 			return err
 		}
 		if trace, err = r.calls.Trace(tx, c.ID); errors.Is(err, storage.ErrNotFound) {
@@ -103,10 +107,10 @@ func (c *callShowCmd) Run(ctx context.Context, m *Main, cfg *Config) error {
 	if c.JSON {
 		out := json.NewEncoder(m.Out)
 		out.SetIndent("", "  ")
-		return out.Encode(console.TraceOf(call, trace))
+		return out.Encode(console.TraceOf(call, parts, trace))
 	}
 	call.Started = call.Started.In(workday.Zone)
-	return trace.WriteText(m.Out, call)
+	return trace.WriteText(m.Out, call, parts)
 }
 
 // ask asks the running server with the token of the data folder.

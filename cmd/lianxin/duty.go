@@ -229,7 +229,7 @@ func (f queueFigures) Collect(ch chan<- prometheus.Metric) {
 		if q.Queue == "" {
 			continue
 		}
-		for outcome, n := range map[string]int{"offered": q.Offered, "answered": q.Answered, "answered_15s": q.InLevel, "abandoned": q.Abandoned, "short": q.Short, "message": q.Messages, "callback": q.Promised} {
+		for outcome, n := range map[string]int{"offered": q.Offered, "answered": q.Answered, "answered_15s": q.InLevel, "abandoned": q.Abandoned, "short": q.Short, "passed_on": q.Passed, "message": q.Messages, "callback": q.Promised} {
 			gauge(queueCalls, float64(n), q.Queue, outcome)
 		}
 		if share, ok := q.Level(); ok {

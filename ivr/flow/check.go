@@ -18,8 +18,10 @@ type Known struct {
 
 // Also are prompts that a verb plays by itself, beyond those the file names.
 var Also = map[string][]string{
-	"collect":  {"menu.noinput"},
-	"answer":   {"kb.choose", "kb.solved", "kb.reference", "kb.empty", "menu.wrong", "menu.noinput", "menu.return", "menu.person", "press.1", "press.2", "press.3", "press.4", "press.5", "press.6", "press.7", "press.8"},
+	"collect": {"menu.noinput"},
+	"answer":  {"kb.choose", "kb.solved", "kb.reference", "kb.empty", "menu.wrong", "menu.noinput", "menu.return", "menu.person", "press.1", "press.2", "press.3", "press.4", "press.5", "press.6", "press.7", "press.8"},
+	"kb": {"kb.menu", "kb.again", "kb.confirm", "kb.confirm.ask", "kb.offer", "kb.none", "kb.choose", "kb.solved", "kb.reference", "menu.wrong", "menu.noinput", "menu.return", "menu.person",
+		"press.1", "press.2", "press.3", "press.4", "press.5", "press.6", "press.7", "press.8"},
 	"progress": {"query.short", "query.notfound", "query.notyours", "query.giveup", "query.result", "query.due", "query.more", "menu.noinput", "d.0", "d.9"},
 	"queue":    {"music.wait", "queue.ringing", "queue.ahead", "queue.ahead.tail", "queue.next", "queue.about", "queue.about.long", "queue.keep", "queue.keep.busy", "queue.retry", "operator.lost", "people.1", "minutes.1"},
 	"message":  {"beep", "message.short", "message.limit", "message.confirm", "message.saved", "message.by", "message.by.tail", "ticket.number", "ticket.keep", "report.anonymous"},

@@ -53,6 +53,8 @@ var Verbs = []Verb{
 	{Name: "return", Means: "goes back to the flow that called this one, with an outcome", value: word},
 	{Name: "answer", Means: "offers the questions of one category of the knowledge base by key and plays the answer; asks whether it helped", value: word,
 		attrs: map[string]kind{"wait": length, "tries": number}, must: []string{"solved", "person"}, may: []string{"back", "empty"}},
+	{Name: "kb", Means: "asks for the matter in the caller's own words, where a recogniser listens, or by key, and plays the nearest answer of the knowledge base; asks whether it helped", value: prompts,
+		attrs: map[string]kind{"wait": length, "tries": number}, must: []string{"solved", "person"}, may: []string{"back"}},
 	{Name: "progress", Means: "takes a ticket number by keys and says its state to the number that opened it", value: prompts,
 		attrs: map[string]kind{"wait": length, "tries": number}, must: []string{"next", "person"}, may: []string{"back"}},
 	{Name: "queue", Means: "waits for an operator with music and position, and connects", value: prompts,
@@ -69,7 +71,7 @@ var Verbs = []Verb{
 // labels are the verbs in the words of staff.
 var labels = map[string]string{
 	"say": "播放语音", "menu": "菜单选择", "collect": "按键输入", "set": "登记信息", "when": "按条件分流", "goto": "跳转",
-	"answer": "政策解答", "progress": "查询进度", "queue": "排队等候人工", "message": "留言", "callback": "约定回电", "rate": "服务评价", "hangup": "结束语并挂机",
+	"answer": "政策解答", "kb": "知识库问答", "progress": "查询进度", "queue": "排队等候人工", "message": "留言", "callback": "约定回电", "rate": "服务评价", "hangup": "结束语并挂机",
 	"hear": "听取来电人说话", "record": "录音", "question": "按键问答", "hook": "外部接口", "call": "进入子流程", "return": "返回主流程",
 }
 
@@ -94,7 +96,7 @@ var ends = map[string]bool{"hangup": true, "return": true, escape: true}
 const escape = "escape"
 
 // blocking are the verbs that wait for the caller or for people, so that a circle through one is not endless.
-var blocking = map[string]bool{"menu": true, "collect": true, "answer": true, "progress": true, "queue": true, "message": true, "rate": true, "hear": true, "record": true, "question": true}
+var blocking = map[string]bool{"menu": true, "collect": true, "answer": true, "kb": true, "progress": true, "queue": true, "message": true, "rate": true, "hear": true, "record": true, "question": true}
 
 // Fields that set knows.
 var setFields = map[string]string{
