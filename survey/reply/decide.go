@@ -60,7 +60,8 @@ func isPunctuation(c rune) bool { return c >= 0x2000 && c <= 0x206f || c >= 0x30
 func (r *reading) judge() (words, digits) {
 	ready := r.ready()
 	toks := r.l.tokenise(r.text, ready)
-	return r.l.judge(r.text, toks, r.all("benign")), r.l.readNumbers(r.text, toks)
+	benign := r.all("benign")
+	return r.l.judge(r.text, toks, benign), r.l.readNumbers(r.text, toks, benign)
 }
 
 // ready turns the rules for opinions of several words into words.
@@ -68,6 +69,7 @@ func (r *reading) ready() []token {
 	var out []token
 	add := func(name string, e entry) {
 		for _, s := range r.all(name) {
+			e.whole = true
 			out = append(out, token{s.from, s.to, e})
 		}
 	}
@@ -134,10 +136,12 @@ func (r *reading) unclear(w words, d digits, s summary) string {
 	if d.doubt != "" && (s.good+s.bad+s.even > 0) {
 		return d.doubt
 	}
-	if word, ok := r.outside("sarcasm", w); ok {
+	// Irony and evasion beside plain blame: 你们可真行，态度恶劣 is blame.
+	blamed := s.bad > 0 && s.good+s.even+s.thanks+s.faint == 0 && (d.value == 0 || d.value >= 4)
+	if word, ok := r.outside("sarcasm", w, blamed); ok {
 		return "irony: " + word
 	}
-	if word, ok := r.outside("evade", w); ok {
+	if word, ok := r.outside("evade", w, blamed); ok {
 		return "evasive: " + word
 	}
 	if r.has("abuse") && d.value < 4 && s.bad == 0 {
@@ -154,9 +158,15 @@ func (r *reading) unclear(w words, d digits, s summary) string {
 	return ""
 }
 
-// outside finds a rule of the section that does not merely see part of a fixed idiom (满意个屁).
-func (r *reading) outside(name string, w words) (word string, ok bool) {
+// outside finds a rule of the section that does not merely see part of a fixed idiom (满意个屁); with blamed, one that no
+// blame stands beside.
+func (r *reading) outside(name string, w words, blamed bool) (word string, ok bool) {
 	r.each(name, func(s span, h hit) bool {
+		for _, o := range w.opinions {
+			if blamed && o.level >= 4 && (o.at < s.from || o.at >= s.to) {
+				return true
+			}
+		}
 		for _, t := range w.toks {
 			if (t.class == fixed || t.class == soso && t.to-t.from > 4) && t.from <= s.from && s.from < t.to {
 				return true

@@ -44,6 +44,7 @@ type entry struct {
 	level  int
 	bare   bool // counts only beside a degree word, an aspect or alone (好, 差, 快)
 	aspect bool // about one side of the service, not about the whole
+	whole  bool // an opinion of several words, found by a rule: a negation in it is its own
 }
 
 // requiredRules and requiredSets are the sections the program asks for by name: a lexicon without one of them is refused.

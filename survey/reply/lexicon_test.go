@@ -59,10 +59,13 @@ func TestBrokenLexiconsAreRefused(t *testing.T) {
 		{"fold without target", "[fold]\n蛮意\n", "FROM"},
 		{"pinyin without word", "[pinyin]\nmanyi\n", "LETTERS"},
 	} {
-		_, err := LoadLexicon(embedded, fstest.MapFS{"x.txt": {Data: []byte(c.data)}})
-		if err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: got %v, want %q", c.name, err, c.want)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := LoadLexicon(embedded, fstest.MapFS{"x.txt": {Data: []byte(c.data)}})
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
 	}
 	if _, err := LoadLexicon(fstest.MapFS{"x.txt": {Data: []byte("[version]\n1\n")}}); err == nil || !strings.Contains(err.Error(), "danger") {
 		t.Errorf("an empty lexicon: %v", err)

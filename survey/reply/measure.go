@@ -5,6 +5,14 @@ func weigh(text []rune, toks []token, k int) (o opinion, first int, doubt string
 	t := toks[k]
 	o = opinion{class: t.class, level: t.level, aspect: t.aspect}
 	m, first := measure(text, toks, k)
+	if n := noneOf(text, toks, first); n >= 0 && m.nots < 2 {
+		m.nots, m.none, first = m.nots+1, true, n
+	}
+	if t.class != fixed && t.class != thanks && t.class != emoji && noneAfter(text, t.to) {
+		m.nots++
+		m.none = m.nots == 2
+		m.all = m.all || first > 0 && toks[first-1].class == soft && touches(text, toks[first-1].to, toks[first].from) || m.soft
+	}
 	if k+1 < len(toks) && touches(text, t.to, toks[k+1].from) {
 		switch toks[k+1].class {
 		case after:
@@ -92,6 +100,48 @@ func weigh(text []rune, toks []token, k int) (o opinion, first int, doubt string
 	return o, first, ""
 }
 
+// noneOf finds 没有一个 … before toks[first] in its clause, with nothing but words for people and of address between: it
+// denies what is said of all of them. It returns its place in toks, or -1.
+func noneOf(text []rune, toks []token, first int) int {
+	for j := first - 1; j >= 0; j-- {
+		for i := toks[j].to; i < toks[j+1].from; i++ {
+			if isBoundary(text[i]) {
+				return -1
+			}
+		}
+		switch t := toks[j]; t.class {
+		case not:
+			if last := text[t.to-1]; (last == '个' || last == '位' || last == '名') && t.to-t.from > 1 {
+				return j
+			}
+			return -1
+		case aspect, address, weak:
+		default:
+			return -1
+		}
+	}
+	return -1
+}
+
+// noneAfter reports that the clause goes on after i with 的都没有, 也没有: 一个负责的都没有, 一点耐心都没有.
+func noneAfter(text []rune, i int) bool {
+	if i < len(text) && text[i] == '的' {
+		i++
+	}
+	for _, r := range []rune{'人', '民', '警'} {
+		if i < len(text) && text[i] == r {
+			i++
+		}
+	}
+	if i+1 >= len(text) || text[i] != '都' && text[i] != '也' || text[i+1] != '没' {
+		return false
+	}
+	if i += 2; i < len(text) && text[i] == '有' {
+		i++
+	}
+	return atEnd(text, i, ofClause)
+}
+
 // measures is what the degree words and negations before a word add up to.
 type measures struct {
 	degree class // strong or very, directly before the word
@@ -155,7 +205,7 @@ func measure(text []rune, toks []token, k int) (m measures, first int) {
 			if m.nots == 1 {
 				m.before, m.degree = m.degree, 0
 				r := text[t.from]
-				m.none = t.class == not && (r == '没' || r == '无' || r == '毫') || t.class == notatall && r == '毫'
+				m.none = (t.class == not || t.class == notatall) && (r == '没' || r == '无' || r == '毫')
 			}
 			m.little = m.little || t.class == little
 			m.all = m.all || t.class == notatall

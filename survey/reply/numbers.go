@@ -9,8 +9,8 @@ type digits struct {
 }
 
 // readNumbers finds the numbers that answer the survey and leaves out those that belong to a story.
-func (l *Lexicon) readNumbers(text []rune, toks []token) digits {
-	n := numbers{l: l, text: text, toks: toks}
+func (l *Lexicon) readNumbers(text []rune, toks []token, benign []span) digits {
+	n := numbers{l: l, text: text, toks: toks, benign: benign}
 	for i := 0; i < len(text); {
 		switch {
 		case n.inWord(i):
@@ -39,6 +39,8 @@ type numbers struct {
 	out  digits
 	weak int // a digit that stands inside a text and may or may not be an answer
 	tok  int // cursor into toks
+
+	benign []span // negations that deny no digit
 }
 
 // inWord reports that text[i] belongs to a word of more than one character that a number must not be read out of (一般, 110, 100分).

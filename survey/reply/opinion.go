@@ -32,6 +32,8 @@ func (l *Lexicon) judge(text []rune, toks []token, benign []span) words {
 	clauseStart := 0
 	used := make([]bool, len(toks))
 	conceded := false
+	held := false                 // the sentence holds a reservation: 就是停车场太小，不好停车
+	elsewhere, asked := "", false // a judgement asked, or of another time
 	for k, t := range toks {
 		from := 0
 		if k > 0 {
@@ -46,6 +48,7 @@ func (l *Lexicon) judge(text []rune, toks []token, benign []span) words {
 					topic = false
 				}
 				if text[i] != ' ' {
+					held = (held || reserved) && text[i] == ','
 					reserved, conceded = false, false
 				}
 			}
@@ -82,7 +85,7 @@ func (l *Lexicon) judge(text []rune, toks []token, benign []span) words {
 		}
 		if conditional && t.class != emoji {
 			if t.class == scale {
-				w.doubt = "satisfaction at another time or on a condition"
+				elsewhere = "satisfaction at another time or on a condition"
 			}
 			w.demand = true
 			if t.class == praise || t.class == fixed && t.level < 3 {
@@ -96,7 +99,7 @@ func (l *Lexicon) judge(text []rune, toks []token, benign []span) words {
 			w.doubt = "a word in quotation marks"
 			continue
 		}
-		if (t.class == blame || t.class == mild || t.class == gripe) && overlaps(benign, span{t.from, t.to}) {
+		if !t.whole && (t.class == blame || t.class == mild || t.class == gripe) && overlaps(benign, span{t.from, t.to}) {
 			continue
 		}
 		o, first, doubt := weigh(text, toks, k)
@@ -116,11 +119,13 @@ func (l *Lexicon) judge(text []rune, toks []token, benign []span) words {
 		}
 		if o.level > 0 && o.level <= 3 || o.class == scale || o.class == blame && !exclaimed(text, t.from) {
 			if o.class != thanks && l.questioned(text, toks, k, clauseStart) {
-				w.doubt = "questioned"
+				if elsewhere = "questioned"; t.class != scale || o.level < 4 || o.level == 4 && !rhetorical(text, toks, clauseStart, k) {
+					asked = true
+				}
 				continue
 			}
 		}
-		o.reserved, o.topic, o.clause, o.at = reserved, topic, clause, t.from
+		o.reserved, o.topic, o.clause, o.at = reserved || held && o.class == mild, topic, clause, t.from
 		if !o.aspect {
 			for j := clauseStart; j < k; j++ {
 				if toks[j].class == aspect {
@@ -131,9 +136,13 @@ func (l *Lexicon) judge(text []rune, toks []token, benign []span) words {
 		w.opinions = append(w.opinions, o)
 	}
 	for k, t := range toks {
-		if (t.class == not || t.class == little || t.class == notatall) && !used[k] && !inSpans(benign, t.from) {
+		if (t.class == not || t.class == little || t.class == notatall) && !used[k] && !inSpans(benign, t.from) && !unreal(text, t.from) &&
+			!(t.from > 0 && (text[t.from-1] == '都' || text[t.from-1] == '也') && atEnd(text, t.to, ofClause)) {
 			w.negated = true
 		}
+	}
+	if elsewhere != "" && w.doubt == "" && !w.plain(asked) {
+		w.doubt = elsewhere
 	}
 	w.clauses = clause + 1
 	w.gather(text)
@@ -141,6 +150,48 @@ func (l *Lexicon) judge(text []rune, toks []token, benign []span) words {
 }
 
 const topic_ = topic
+
+// plain reports a plain word of the scale that stands beside one that is asked or of another time, and answers it:
+// 以前不满意，现在满意; 怎么会不满意呢，满意. Beside a question that may be meant, only a bad one does.
+func (w *words) plain(asked bool) bool {
+	for _, o := range w.opinions {
+		if o.class == scale && (o.level >= 4 || !asked) {
+			return true
+		}
+	}
+	return false
+}
+
+// unreal reports that what stands at i would have been and was not: 要不是你们来得及时，孩子就没了; 多亏了你们，不然钱就没了.
+func unreal(text []rune, i int) bool {
+	for ; i > 0; i-- {
+		switch text[i-1] {
+		case '。', '!', '?', '\n':
+			return false
+		}
+		for _, w := range unrealWords {
+			if hasAt(text, i-1, w) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+var unrealWords = [][]rune{[]rune("要不是"), []rune("若不是"), []rune("如果不是"), []rune("多亏"), []rune("幸亏"), []rune("幸好"), []rune("不然"), []rune("否则"), []rune("差点")}
+
+// rhetorical reports a question that denies what it asks: 怎么会不满意, 哪有不满意的, 有啥不满意的.
+func rhetorical(text []rune, toks []token, clauseStart, k int) bool {
+	for j := clauseStart; j < k; j++ {
+		if toks[j].class == ask {
+			switch text[toks[j].from] {
+			case '怎', '咋', '哪', '啥', '什', '谁':
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // standsAlone reports that a short word is all its clause says: 好。 差！
 func (l *Lexicon) standsAlone(text []rune, toks []token, k, clauseStart int) bool {
@@ -188,8 +239,8 @@ func (l *Lexicon) ofOthers(text []rune, toks []token, clauseStart, k int) bool {
 		if t.class != self && t.class != party {
 			continue
 		}
-		if t.class == party && !leads(toks, clauseStart, j) {
-			continue
+		if t.class == party && (!leads(toks, clauseStart, j) || text[t.from] == '人' && toks[k].class == praise) {
+			continue // 人家态度好 is said of the police
 		}
 		served := false
 		for i := t.to; i < toks[k].from; i++ {
@@ -219,7 +270,7 @@ func leads(toks []token, clauseStart, j int) bool {
 // questioned reports that the judgement is asked, not given: 满意？ 好吗, 哪里满意.
 func (l *Lexicon) questioned(text []rune, toks []token, k, clauseStart int) bool {
 	for j := clauseStart; j < k; j++ {
-		if toks[j].class == ask {
+		if toks[j].class == ask && !everything(text, toks[j].to) {
 			return true
 		}
 	}
@@ -249,12 +300,33 @@ func (l *Lexicon) questioned(text []rune, toks []token, k, clauseStart int) bool
 	return i < len(text) && (text[i] == '吗' || text[i] == '么')
 }
 
+// everything reports that a question word means all of them: 啥都利索, 谁也不错.
+func everything(text []rune, i int) bool {
+	for n := 0; n < 3 && i < len(text) && !isBoundary(text[i]); n, i = n+1, i+1 {
+		if text[i] == '都' || text[i] == '也' {
+			return true
+		}
+	}
+	return false
+}
+
 // quotedWord reports a word in quotation marks inside a sentence: 真是太“满意”了.
 func quotedWord(text []rune, t token) bool {
+	for i := 0; i < 2 && t.from > 1 && isHan(text[t.from-1]); i++ { // “真好”
+		t.from--
+	}
 	if t.from < 2 || t.to >= len(text) || text[t.from-1] != '"' || text[t.to] != '"' {
 		return false
 	}
-	return t.to+1 < len(text) && isHan(text[t.to+1]) || isHan(text[t.from-2]) && text[t.from-2] != '复' && text[t.from-2] != '选'
+	if t.to+1 < len(text) && isHan(text[t.to+1]) {
+		return true
+	}
+	switch before := text[t.from-2]; before {
+	case '复', '选', '是', '为', '评', '给', '打', '按', '答', '写', '字':
+		return false
+	default:
+		return isHan(before)
+	}
 }
 
 func overlaps(spans []span, f span) bool {

@@ -63,9 +63,13 @@ func (r *reading) keywordsOnly(marks []span) bool {
 			covered[i] = true
 		}
 	}
-	for _, t := range toks {
+	for k, t := range toks {
 		switch t.class {
-		case aspect, self, party, neutral, cond, ask, not, notatall, little, mild:
+		case not, notatall, little:
+			if k+1 == len(toks) || !touches(r.text, t.to, toks[k+1].from) || !toks[k+1].class.opinionated() {
+				continue
+			}
+		case aspect, self, party, neutral, cond, ask, mild:
 			continue
 		}
 		for i := t.from; i < t.to; i++ {

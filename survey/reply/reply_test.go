@@ -70,25 +70,26 @@ func same(t interface{ Fatalf(string, ...any) }, text, changed string) {
 
 // TestInvisibleCharactersChangeNothing puts zero-width characters, variation selectors and direction marks between any two characters.
 func TestInvisibleCharactersChangeNothing(t *testing.T) {
+	t.Parallel()
+	marks := []string{"\u200b", "\u200c", "\u200d", "\ufeff", "\u2060", "\ufe0f", "\u00ad", "\u200e", "\u202a"}
 	for n, r := range known(t) {
 		runes := []rune(r.Text)
-		for k, mark := range []string{"\u200b", "\u200c", "\u200d", "\ufeff", "\u2060", "\ufe0f", "\u00ad", "\u200e", "\u202a"} {
-			at := (n + 3*k) % (len(runes) + 1)
-			same(t, r.Text, string(runes[:at])+mark+string(runes[at:]))
-		}
+		at := (n + n/len(marks)) % (len(runes) + 1) // each mark at every place of some reply
+		same(t, r.Text, string(runes[:at])+marks[n%len(marks)]+string(runes[at:]))
 		same(t, r.Text, strings.Join(strings.Split(r.Text, ""), "\u200b"))
 	}
 }
 
 func TestEndingsChangeNothing(t *testing.T) {
-	for _, r := range known(t) {
+	t.Parallel()
+	before := []string{"", " ", "\n", "　", "\t"}
+	after := []string{"。", "！", "!", "~", "～", " ", "　", "\n", "。。", "\r\n", " 。"}
+	for n, r := range known(t) {
 		if strings.TrimSpace(r.Text) == "" {
 			continue
 		}
-		for _, before := range []string{"", " ", "\n", "　", "\t"} {
-			for _, after := range []string{"。", "！", "!", "~", "～", " ", "　", "\n", "。。", "\r\n", " 。"} {
-				same(t, r.Text, before+r.Text+after)
-			}
+		for k := range 3 { // every pair round some replies, three pairs round each
+			same(t, r.Text, before[(n+2*k)%len(before)]+r.Text+after[(n+k)%len(after)])
 		}
 	}
 }

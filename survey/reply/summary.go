@@ -61,7 +61,14 @@ func (r *reading) tally(w words) summary {
 			s.overall = true
 		}
 	}
+	soso3 := false
 	for _, o := range w.opinions {
+		soso3 = soso3 || o.class == soso
+	}
+	for _, o := range w.opinions {
+		if soso3 && o.class == praise && r.text[o.at] == '比' {
+			o.class = faint // 还行，比以前强: the comparison is not the rating
+		}
 		if o.topic && (o.class == mild || o.class == gripe || o.class == faint) {
 			continue
 		}
@@ -118,7 +125,7 @@ func (r *reading) tally(w words) summary {
 	}
 	benign := r.all("benign")
 	for _, f := range r.all("bad") {
-		if _, conceded, topical := reservedFrom(f.from); !topical && !conceded && !hidden(r.text, w.toks, f) && !overlaps(benign, f) {
+		if _, conceded, topical := reservedFrom(f.from); !topical && !conceded && !hidden(r.text, w.toks, f) && !overlaps(benign, f) && !unreal(r.text, f.from) {
 			s.facts++
 		}
 	}

@@ -99,17 +99,18 @@ func (n *numbers) choice(from, to int) bool {
 
 // chosen reports that a word of choosing ends at i: 选, 回复, 我给.
 func (n *numbers) chosen(i int) bool {
-	for back := 1; back <= 6 && back <= i; back++ {
-		if n.l.inSet("choose", n.text, i-back) == back {
-			start := i - back
-			if start == 0 || isBoundary(n.text[start-1]) {
-				return true
-			}
-			if t, ok := n.tokenBefore(start); ok {
-				return t.class != not && t.class != notatall || n.l.inSet("choose", n.text, i-back) > 3
-			}
-			return back > 1 || strokes[n.text[start]] || n.chosen(start)
+	for back := min(6, i); back >= 1; back-- { // the longest first: 那就, not 就
+		if n.l.inSet("choose", n.text, i-back) != back {
+			continue
 		}
+		start := i - back
+		if start == 0 || isBoundary(n.text[start-1]) {
+			return true
+		}
+		if t, ok := n.tokenBefore(start); ok {
+			return t.class != not && t.class != notatall || back > 3 || inSpans(n.benign, t.from)
+		}
+		return back > 1 || strokes[n.text[start]] || n.chosen(start)
 	}
 	return false
 }

@@ -8,7 +8,7 @@ func (s summary) alone() (int, string) {
 			sides++
 		}
 	}
-	if level, why := s.oneTime(); why != "" {
+	if level, why := s.oneTime(); why != "" && !(s.scaleLo == 3 && s.scaleHi == 3) {
 		return level, why
 	}
 	complaint := s.facts > 0 || s.waits > 0 || s.mild > 0 || s.gripe > 0
@@ -77,7 +77,7 @@ func (s summary) oneTime() (int, string) {
 		return 0, "now and then differ"
 	case s.good > 0 && (s.but || s.butSide && !s.goodWhole):
 		return 0, "praise, but"
-	case (s.good > 0 || s.thanks > 0 && s.bad+s.even == 0) && s.negated:
+	case (s.good > 0 || s.thanks > 0 && s.bad+s.even == 0) && s.negated && s.firmness() < 2:
 		return 0, "a negation beside praise"
 	case s.good > 0 && s.maybe[1] || s.bad > 0 && s.maybe[0]:
 		return 0, "perhaps praise and blame"
@@ -85,10 +85,23 @@ func (s summary) oneTime() (int, string) {
 	return 0, ""
 }
 
+// firmness is how many plain good words there are: against two of them, or a digit and one, a negation that belongs to no
+// judgement (我没记住警号) is part of a story. What is a complaint without a word of blame has a section of its own (bad).
+func (s summary) firmness() int {
+	if s.bad+s.facts+s.gripe+s.mild+s.waits > 0 {
+		return 0
+	}
+	n := s.good
+	if s.scaleLo == 1 && s.scaleHi == 1 {
+		n++
+	}
+	return n
+}
+
 // withDigit weighs a clear digit against the words: the digit, or 0 and why.
 func (s summary) withDigit(d int) (int, string) {
 	switch {
-	case d <= 2 && (s.negated || s.but || s.maybe[1] || s.past[1]), d >= 4 && (s.maybe[0] || s.past[0]):
+	case d <= 2 && (s.negated && s.firmness() < 1 || s.but || s.maybe[1] || s.past[1]), d >= 4 && (s.maybe[0] || s.past[0]):
 		return 0, "digit, and something that may contradict it"
 	case d <= 2:
 		if s.bad > 0 || s.facts > 0 || s.waits > 0 || s.gripe > 0 || s.mild > 0 {

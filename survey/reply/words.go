@@ -105,6 +105,11 @@ func (l *Lexicon) tokenise(text []rune, ready []token) []token {
 			values, n = l.words.longest(text[:i+1], i) // 挺好的, 态度好啊: the first 好 is praise, not the beginning of 好的
 			t = token{i, i + n, l.entries[values[0]]}
 		}
+		if n == 2 && t.class == neutral && text[i+1] == '差' && (text[i] == '还' || text[i] == '就' || text[i] == '只') && atEnd(text, i+2, ofClause) {
+			toks = append(toks, token{i, i + 1, entry{class: weak}}) // 态度还差
+			i++
+			continue
+		}
 		toks = append(toks, t)
 		i += n
 	}
