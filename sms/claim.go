@@ -105,13 +105,13 @@ func (o *Outbox) anythingToTidy(ctx context.Context, now storage.Time, closed bo
 }
 
 const columns = `id, key, campaign, phone, body, words, priority, due, not_after, anytime, carrier, segments, state, attempt, carrier_id,
-	error_class, error_code, reason, created_at, tried_at, accepted_at, done_at, pinned, refused_by`
+	error_class, error_code, reason, created_at, tried_at, accepted_at, done_at, pinned, refused_by, extension`
 
 func (o *Outbox) scan(r storage.Row) (m Message, err error) {
 	var sealed, words []byte
 	var due, notAfter, created, tried, accepted, done storage.Time
 	if err := r.Scan(&m.ID, &m.Key, &m.Campaign, &sealed, &m.Body, &words, &m.Priority, &due, &notAfter, &m.Anytime, &m.Carrier, &m.Segments, &m.State,
-		&m.Attempt, &m.CarrierID, &m.ErrorClass, &m.ErrorCode, &m.Reason, &created, &tried, &accepted, &done, &m.pinned, &m.RefusedBy); err != nil {
+		&m.Attempt, &m.CarrierID, &m.ErrorClass, &m.ErrorCode, &m.Reason, &created, &tried, &accepted, &done, &m.pinned, &m.RefusedBy, &m.Extension); err != nil {
 		return m, err
 	}
 	m.Due, m.NotAfter, m.CreatedAt, m.TriedAt, m.AcceptedAt, m.DoneAt = due.Time, notAfter.Time, created.Time, tried.Time, accepted.Time, done.Time

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"sync"
 	"time"
 
@@ -137,6 +138,9 @@ func (o *Outbox) Queue(tx *storage.Tx, m Message) (id string, queued bool, err e
 	if size.Segments > longest {
 		return "", false, fmt.Errorf("queue text for %s: %w: %d segments", m.Phone, ErrBadText, size.Segments)
 	}
+	if !extensionPattern.MatchString(m.Extension) {
+		return "", false, fmt.Errorf("queue text for %s: %w: the extension %q is not up to six digits", m.Phone, ErrBadText, m.Extension)
+	}
 	if m.Carrier != "" && o.lines[m.Carrier] == nil {
 		return "", false, fmt.Errorf("queue text for %s: %w: no carrier %q", m.Phone, ErrBadText, m.Carrier)
 	}
@@ -154,10 +158,10 @@ func (o *Outbox) Queue(tx *storage.Tx, m Message) (id string, queued bool, err e
 	}
 	box := o.Vault.For("sms.phone")
 	id = storage.NewID()
-	n, err := tx.Exec(`INSERT INTO sms (id, key, campaign, priority, anytime, phone_hash, phone, body, words, segments, state, due, not_after, carrier, pinned, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, '', $8, $9, 'queued', $10, $11, $12, $13, $14) ON CONFLICT (key) DO NOTHING`,
+	n, err := tx.Exec(`INSERT INTO sms (id, key, campaign, priority, anytime, phone_hash, phone, body, words, segments, state, due, not_after, carrier, pinned, created_at, extension)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, '', $8, $9, 'queued', $10, $11, $12, $13, $14, $15) ON CONFLICT (key) DO NOTHING`,
 		id, m.Key, m.Campaign, m.Priority, m.Anytime, o.Vault.HashPhone(m.Phone), box.Seal(m.Phone.Clear()), o.Vault.For(textWords).Seal(body), size.Segments,
-		storage.At(due), storage.At(notAfter), m.Carrier, m.Carrier != "", storage.At(now))
+		storage.At(due), storage.At(notAfter), m.Carrier, m.Carrier != "", storage.At(now), m.Extension)
 	if err != nil {
 		return "", false, fmt.Errorf("queue text for %s: %w", m.Phone, err)
 	}
@@ -167,6 +171,19 @@ func (o *Outbox) Queue(tx *storage.Tx, m Message) (id string, queued bool, err e
 	}
 	tx.After(o.Wake)
 	return id, true, nil
+}
+
+// extensionPattern leaves room for an access number of 14 digits: carriers take 20 or 21 in all.
+var extensionPattern = regexp.MustCompile(`^\d{0,6}$`)
+
+// Extension returns the extension of ours that a reply was sent to; "" when its carrier has none.
+func (o *Outbox) Extension(in Inbound) string {
+	for _, c := range o.Carriers {
+		if e, ok := c.(Extender); ok && c.Name() == in.Carrier {
+			return e.Extension(in.To)
+		}
+	}
+	return ""
 }
 
 // Wake makes Run look at once. It never blocks.

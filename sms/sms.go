@@ -63,6 +63,10 @@ type Message struct {
 	Anytime  bool          // may go out at night: an answer to somebody who has just written
 	Carrier  string        // name of the carrier; empty is the outbox's first
 
+	// Extension is up to six digits that are put behind our number, by carriers whose contract gives sub-numbers
+	// (Extender): the reply comes back to them.
+	Extension string
+
 	Segments   int       // what it is billed for
 	State      State     //
 	Attempt    int       // number of the last claim
@@ -93,6 +97,13 @@ type Carrier interface {
 	// such question. Found{Known: false} must mean that the carrier surely does not have it, given that Limits.Settle
 	// has passed since the attempt: the text will be sent again.
 	Find(ctx context.Context, m Message) (Found, error)
+}
+
+// Extender is a Carrier with sub-numbers: it sends a text from our number with the text's Extension behind it.
+type Extender interface {
+	// Extension returns the digits behind our number in an address that somebody has replied to; "" when there are none,
+	// or when the contract gives no sub-numbers.
+	Extension(to string) string
 }
 
 // Sent is the carrier's answer to a submission.

@@ -1,6 +1,7 @@
 package survey
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -70,6 +71,7 @@ type Ask struct {
 	AnswerID  string
 	RepliedAt time.Time
 	OptedOut  bool
+	Extension string // that its texts are sent with, where the carrier has sub-numbers
 }
 
 // Reply reads one reply that the inbox has stored and does what follows from it, all in the caller's transaction; it is
@@ -98,7 +100,7 @@ func (s *Survey) Reply(tx *storage.Tx, in sms.Inbound) error {
 	var ask *Ask
 	if !in.Phone.IsZero() {
 		a.phoneHash = s.Book.Vault.HashPhone(in.Phone)
-		if ask, a.Place, err = s.match(tx, a.phoneHash, in.ReceivedAt); err != nil {
+		if ask, a.Place, err = s.match(tx, a.phoneHash, s.Outbox.Extension(in), in.ReceivedAt); err != nil {
 			return fmt.Errorf("match a reply: %w", err)
 		}
 	}
@@ -175,23 +177,44 @@ func (s *Survey) lexicon() string {
 	return reply.Version()
 }
 
-// match finds the question a reply belongs to: the number's open one; else the last one, as a correction or as late.
-func (s *Survey) match(tx *storage.Tx, hash string, at time.Time) (*Ask, string, error) {
+// match finds the question a reply belongs to: the one whose extension it was sent to; else the number's open one; else the
+// last one, as a correction or as late. Who answers an old text by its extension answers that one, however late.
+func (s *Survey) match(tx *storage.Tx, hash, extension string, at time.Time) (*Ask, string, error) {
+	if extension != "" {
+		asks, err := storage.All(tx, scanAsk, `SELECT `+askColumns+` FROM survey_ask WHERE phone_hash = $1 AND extension = $2 ORDER BY asked_at DESC, id DESC LIMIT 1 `+tx.ForUpdate(), hash, extension)
+		if err != nil {
+			return nil, Stranger, err
+		}
+		if len(asks) > 0 {
+			return &asks[0], cmp.Or(s.placeOf(asks[0], at), Late), nil
+		}
+	}
 	asks, err := storage.All(tx, scanAsk, `SELECT `+askColumns+` FROM survey_ask WHERE phone_hash = $1 ORDER BY asked_at DESC, id DESC LIMIT 1 `+tx.ForUpdate(), hash)
 	if err != nil || len(asks) == 0 {
 		return nil, Stranger, err
 	}
-	a := asks[0]
-	switch {
-	case at.Before(a.ClosesAt) && a.RatedAt.IsZero():
-		return &a, InTime, nil
-	case at.Before(a.ClosesAt):
-		return &a, Correction, nil
-	case at.Before(a.ClosesAt.Add(s.config().LateWindow)):
-		return &a, Late, nil
+	if place := s.placeOf(asks[0], at); place != "" {
+		return &asks[0], place, nil
 	}
 	return nil, Stranger, nil
 }
+
+// placeOf is the place of a reply at that time to a question; "" when even the window for late ones is over.
+func (s *Survey) placeOf(a Ask, at time.Time) string {
+	switch {
+	case at.Before(a.ClosesAt) && a.RatedAt.IsZero():
+		return InTime
+	case at.Before(a.ClosesAt):
+		return Correction
+	case at.Before(a.ClosesAt.Add(s.config().LateWindow)):
+		return Late
+	}
+	return ""
+}
+
+// extensionOf is the extension of the questions about the services of a day. A number is asked about a day once, so that
+// for three years no two of its questions share one.
+func extensionOf(day workday.Day) string { return fmt.Sprintf("%03d", int(day)%1000) }
 
 // count lets the rating of a reply count for its question: the first valid one, and within the correction window the last
 // valid one. A late one never does. Both, or all, are kept.
@@ -322,11 +345,11 @@ func (s *Survey) saveAnswer(tx *storage.Tx, a Answer) error {
 	return s.logAnswer(tx, a)
 }
 
-const askColumns = `id, day, record_id, class, unit, contact_id, sms_id, state = 'open', asked_at, closes_at, config, COALESCE(rating, 0), rated_at, answer_id, replied_at, opted_out`
+const askColumns = `id, day, record_id, class, unit, contact_id, sms_id, state = 'open', asked_at, closes_at, config, COALESCE(rating, 0), rated_at, answer_id, replied_at, opted_out, extension`
 
 func scanAsk(r storage.Row) (a Ask, err error) {
 	var asked, closes, rated, replied storage.Time
-	err = r.Scan(&a.ID, &a.Day, &a.RecordID, &a.Class, &a.Unit, &a.ContactID, &a.SMSID, &a.Open, &asked, &closes, &a.Config, &a.Rating, &rated, &a.AnswerID, &replied, &a.OptedOut)
+	err = r.Scan(&a.ID, &a.Day, &a.RecordID, &a.Class, &a.Unit, &a.ContactID, &a.SMSID, &a.Open, &asked, &closes, &a.Config, &a.Rating, &rated, &a.AnswerID, &replied, &a.OptedOut, &a.Extension)
 	a.AskedAt, a.ClosesAt, a.RatedAt, a.RepliedAt = asked.Time, closes.Time, rated.Time, replied.Time
 	return a, err
 }

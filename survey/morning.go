@@ -290,15 +290,15 @@ func (m *morning) store(tx *storage.Tx, records []Record, ds []Decision, best in
 	}
 	key := Campaign(m.day) + ":" + r.phoneHash
 	due := m.s.Outbox.Next(now)
-	id, _, err := m.s.Outbox.Queue(tx, sms.Message{Key: key, Campaign: Campaign(m.day), Phone: r.Phone, Body: d.Text, Priority: sms.Bulk,
+	id, _, err := m.s.Outbox.Queue(tx, sms.Message{Key: key, Campaign: Campaign(m.day), Phone: r.Phone, Body: d.Text, Priority: sms.Bulk, Extension: extensionOf(m.day),
 		Due: due, NotAfter: due.Add(m.cfg.Validity)})
 	if err != nil {
 		return nil, fmt.Errorf("ask about record %s: %w", r.ID, err)
 	}
-	if _, err := tx.Exec(`INSERT INTO survey_ask (id, day, key, record_id, class, unit, phone_hash, contact_id, sms_id, state, asked_at, asked_day, closes_at, config, prefix)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'open', $10, $11, $12, $13, $14)`,
+	if _, err := tx.Exec(`INSERT INTO survey_ask (id, day, key, record_id, class, unit, phone_hash, contact_id, sms_id, state, asked_at, asked_day, closes_at, config, prefix, extension)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'open', $10, $11, $12, $13, $14, $15)`,
 		d.AskID, m.day, key, r.ID, r.Class, r.Unit, r.phoneHash, who.ID, id, storage.At(now), workday.DayOf(now),
-		storage.At(due.Add(m.cfg.ReplyWindow)), m.cfg.Version, r.Phone.Clear()[:3]); err != nil {
+		storage.At(due.Add(m.cfg.ReplyWindow)), m.cfg.Version, r.Phone.Clear()[:3], extensionOf(m.day)); err != nil {
 		return nil, fmt.Errorf("ask about record %s: %w", r.ID, err)
 	}
 	return made, nil

@@ -46,7 +46,7 @@ func (s *Survey) second(tx *storage.Tx, kind string, q Question, a *Answer, ask 
 	now := s.now()
 	cl, _ := s.config().Class(ask.Class)
 	text := strings.ReplaceAll(q.Text, "{scale}", s.config().Scales[cl.Scale])
-	id, _, err := s.Outbox.Queue(tx, sms.Message{Key: "survey:" + kind + ":" + ask.ID, Campaign: Campaign(ask.Day), Phone: in.Phone, Body: text, Priority: sms.Answer,
+	id, _, err := s.Outbox.Queue(tx, sms.Message{Key: "survey:" + kind + ":" + ask.ID, Campaign: Campaign(ask.Day), Phone: in.Phone, Body: text, Extension: ask.Extension, Priority: sms.Answer,
 		Anytime: true, NotAfter: now.Add(answerWithin)})
 	if err != nil {
 		return fmt.Errorf("ask a second question: %w", err)

@@ -31,6 +31,7 @@ type carrierSettings struct {
 		Password string `yaml:"password"`
 		From     string `yaml:"from"`
 		SMSC     string `yaml:"smsc"`
+		Extend   bool   `yaml:"extend"` // the contract gives sub-numbers
 		pushing  `yaml:",inline"`
 	} `yaml:"kannel"`
 	CMPP struct {
@@ -39,6 +40,7 @@ type carrierSettings struct {
 		Secret    string        `yaml:"secret"`
 		Version   string        `yaml:"version"` // "2.0" or "3.0"
 		Number    string        `yaml:"number"`  // access number
+		Extend    bool          `yaml:"extend"`  // the contract gives sub-numbers
 		Service   string        `yaml:"service"` // 业务代码
 		FeeType   string        `yaml:"fee-type"`
 		FeeCode   string        `yaml:"fee-code"`
@@ -58,6 +60,7 @@ type carrierSettings struct {
 		Endpoint  string             `yaml:"endpoint"`
 		Region    string             `yaml:"region"`
 		AppID     string             `yaml:"app-id"`
+		Extend    bool               `yaml:"extend"` // opened on request
 		Templates []approvedTemplate `yaml:"templates"`
 		pushing   `yaml:",inline"`
 	} `yaml:"tencent"`
@@ -141,7 +144,7 @@ func (c *centre) wireCarrier(name string, vault *contact.Vault, receipts func(co
 		return carrier, nil
 	case "kannel":
 		k := set.Kannel
-		carrier, err := kannel.New(kannel.Config{URL: k.URL, Username: k.Username, Password: k.Password, From: k.From, SMSC: k.SMSC,
+		carrier, err := kannel.New(kannel.Config{URL: k.URL, Username: k.Username, Password: k.Password, From: k.From, SMSC: k.SMSC, Extend: k.Extend,
 			CallbackURL: c.cfg.PublicURL, Secret: k.Path, Allow: k.Allow, Proxies: k.Proxies})
 		if err != nil {
 			return nil, err
@@ -157,7 +160,7 @@ func (c *centre) wireCarrier(name string, vault *contact.Vault, receipts func(co
 		if !ok {
 			return nil, fmt.Errorf("version %q: want 2.0 or 3.0", m.Version)
 		}
-		carrier, err := cmpp.New(cmpp.Config{Addr: m.Addr, ID: m.ID, Secret: m.Secret, Version: version, Number: m.Number, Service: m.Service,
+		carrier, err := cmpp.New(cmpp.Config{Addr: m.Addr, ID: m.ID, Secret: m.Secret, Version: version, Number: m.Number, Extend: m.Extend, Service: m.Service,
 			FeeType: m.FeeType, FeeCode: m.FeeCode, Window: m.Window, Heartbeat: m.Heartbeat}, c.db, vault)
 		if err != nil {
 			return nil, err
@@ -178,7 +181,7 @@ func (c *centre) wireCarrier(name string, vault *contact.Vault, receipts func(co
 		return carrier, nil
 	case "tencent":
 		t := set.Tencent
-		carrier, err := tencent.New(tencent.Config{SecretID: t.SecretID, SecretKey: t.SecretKey, Endpoint: t.Endpoint, Region: t.Region, AppID: t.AppID,
+		carrier, err := tencent.New(tencent.Config{SecretID: t.SecretID, SecretKey: t.SecretKey, Endpoint: t.Endpoint, Region: t.Region, AppID: t.AppID, Extend: t.Extend,
 			Signature: c.cfg.Signature, Templates: templates(t.Templates), Secret: t.Path, Allow: t.Allow, Proxies: t.Proxies})
 		if err != nil {
 			return nil, err

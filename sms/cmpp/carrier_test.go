@@ -216,9 +216,11 @@ func TestResultsMeanWhatTheSpecificationSays(t *testing.T) {
 func TestSubmitCarriesWhatTheContractNeeds(t *testing.T) {
 	g := cmpptest.Start(t, cmpp.V30)
 	p := connect(t, g, storagetest.SQLite(t), newVault(t), func(c *cmpp.Config) {
-		c.Extend = func(m sms.Message) string { return "07" + m.ID[len(m.ID)-1:] }
+		c.Extend = true
 	})
-	sent, err := p.Send(context.Background(), message(t, 4, "【本溪公安】试"))
+	m := message(t, 4, "【本溪公安】试")
+	m.Extension = "074"
+	sent, err := p.Send(context.Background(), m)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,6 +29,7 @@ import (
 	"net"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -50,9 +51,7 @@ type Config struct {
 	Service string  // Service_Id (业务代码), up to 10 characters
 	FeeType string  // "01" (free of charge to the resident) when empty
 	FeeCode string  // "0" when empty
-
-	// Extend gives the digits that are put behind Number for a text, so that its reply comes back to them; nil for none.
-	Extend func(sms.Message) string
+	Extend  bool    // the contract gives sub-numbers: a text's Extension is put behind Number
 
 	// Results says what results of SUBMIT_RESP mean; it goes before the table of this package. Gateways have results of
 	// their own above 13.
@@ -130,6 +129,9 @@ func New(cfg Config, db *storage.DB, vault *contact.Vault) (*Carrier, error) {
 	}
 	if !digitPattern.MatchString(cfg.Number) {
 		return nil, errors.New("cmpp: our number: want 1 to 21 digits")
+	}
+	if cfg.Extend && len(cfg.Number) > 15 {
+		return nil, errors.New("cmpp: our number: want up to 15 digits, so that an extension of six fits behind them")
 	}
 	if len(cfg.Service) > 10 || len(cfg.FeeType) > 2 || len(cfg.FeeCode) > 6 || !wordPattern.MatchString(cfg.Service+cfg.FeeType+cfg.FeeCode) {
 		return nil, errors.New("cmpp: service, fee type or fee code: too long or not ASCII")
@@ -323,8 +325,8 @@ func pause(ctx context.Context, d time.Duration) bool {
 
 func (c *Carrier) submit(m sms.Message, seg Segment, s submission) *Submit {
 	number := c.cfg.Number
-	if c.cfg.Extend != nil {
-		if n := number + c.cfg.Extend(m); digitPattern.MatchString(n) {
+	if c.cfg.Extend {
+		if n := number + m.Extension; digitPattern.MatchString(n) {
 			number = n
 		}
 	}
@@ -451,6 +453,14 @@ func (c *Carrier) orphan(id uint64, number string, submitted time.Time) (message
 		messageID = text
 	}
 	return messageID
+}
+
+// Extension implements sms.Extender.
+func (c *Carrier) Extension(to string) string {
+	if rest, ours := strings.CutPrefix(to, c.cfg.Number); c.cfg.Extend && ours {
+		return rest
+	}
+	return ""
 }
 
 // Find implements sms.Carrier as far as a late answer goes.

@@ -61,6 +61,7 @@ type Config struct {
 	Password string
 	From     string // our number; empty is smsbox's global-sender
 	SMSC     string // the smsc-id to send through; empty leaves it to Kannel's routing
+	Extend   bool   // the contract gives sub-numbers: a text's Extension is put behind From
 
 	CallbackURL string   // where Kannel reaches ReceiptPath: http://host[/prefix]; empty: no receipts are asked for
 	Secret      string   // the {secret} of the paths: 16 or more letters, digits, _ or -
@@ -112,6 +113,9 @@ func New(cfg Config) (*Carrier, error) {
 	if cfg.SMSC != "" && !wordPattern.MatchString(cfg.SMSC) {
 		return nil, errors.New("kannel: smsc-id: want no blanks")
 	}
+	if cfg.Extend && (cfg.From == "" || len(cfg.From) > 15) {
+		return nil, errors.New("kannel: our number: want up to 15 digits, so that an extension of six fits behind them")
+	}
 	c := &Carrier{cfg: cfg, client: web.NewClient(cfg.Timeout)}
 	if cfg.CallbackURL == "" {
 		return c, nil
@@ -134,6 +138,18 @@ func (c *Carrier) Name() string { return "kannel" }
 // Find implements sms.Carrier: Kannel cannot be asked.
 func (c *Carrier) Find(context.Context, sms.Message) (sms.Found, error) {
 	return sms.Found{}, sms.ErrCannotAsk
+}
+
+// Extension implements sms.Extender.
+func (c *Carrier) Extension(to string) string {
+	if !c.cfg.Extend {
+		return ""
+	}
+	rest, ours := strings.CutPrefix(to, c.cfg.From)
+	if !ours {
+		return ""
+	}
+	return rest
 }
 
 // Send implements sms.Carrier. A long text is several requests; once Kannel has the first, the text is under way, and
@@ -180,7 +196,11 @@ func (c *Carrier) part(ctx context.Context, m sms.Message, text string, n, of in
 	h.Set("Content-Type", "text/plain; charset=UTF-8")
 	set("Username", c.cfg.Username)
 	set("Password", c.cfg.Password)
-	set("From", c.cfg.From)
+	from := c.cfg.From
+	if c.cfg.Extend {
+		from += m.Extension
+	}
+	set("From", from)
 	set("To", m.Phone.Clear())
 	set("SMSC", c.cfg.SMSC)
 	set("Coding", map[bool]string{true: "2", false: "0"}[ucs2])

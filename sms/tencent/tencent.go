@@ -56,8 +56,8 @@ type Config struct {
 	Signature string     // approved, without 【】
 	Templates []Template // approved; the first that fits a text is used
 
-	// Extend gives the ExtendCode of a text, so that its reply comes back to it; nil for none. Tencent opens it on request.
-	Extend func(sms.Message) string
+	// Extend sends a text's Extension as ExtendCode, so that its reply comes back to it. Tencent opens it on request.
+	Extend bool
 
 	Secret  string   // the {secret} of the paths; empty: nothing is taken that is pushed
 	Allow   []string // addresses or prefixes from which the service pushes
@@ -209,8 +209,8 @@ func (c *Carrier) Send(ctx context.Context, m sms.Message) (sms.Sent, error) {
 	for _, v := range values {
 		params.TemplateParamSet = append(params.TemplateParamSet, v.Text)
 	}
-	if c.cfg.Extend != nil {
-		params.ExtendCode = c.cfg.Extend(m)
+	if c.cfg.Extend {
+		params.ExtendCode = m.Extension
 	}
 	var got struct {
 		SendStatusSet []struct{ SerialNo, Code, Message string }
@@ -225,6 +225,14 @@ func (c *Carrier) Send(ctx context.Context, m sms.Message) (sms.Sent, error) {
 		return sms.Sent{}, c.refusal(web.Answer{}, s.Code, s.Message, m)
 	}
 	return sms.Sent{CarrierID: got.SendStatusSet[0].SerialNo}, nil
+}
+
+// Extension implements sms.Extender: Tencent pushes the code alone.
+func (c *Carrier) Extension(to string) string {
+	if !c.cfg.Extend {
+		return ""
+	}
+	return to
 }
 
 // Find implements sms.Carrier as far as the receipts of the number go, which the service keeps for seven days. A text

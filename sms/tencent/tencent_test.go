@@ -358,9 +358,11 @@ func TestATextIsATemplateWithOurId(t *testing.T) {
 	f, srv := newFake(t)
 	c := carrier(t, srv.URL, func(c *Config) {
 		c.Templates = []Template{{Code: "1110", Text: "{1}"}}
-		c.Extend = func(sms.Message) string { return "07" }
+		c.Extend = true
 	})
-	sent, err := c.Send(context.Background(), message(t, "【本溪公安】试"))
+	m := message(t, "【本溪公安】试")
+	m.Extension = "07"
+	sent, err := c.Send(context.Background(), m)
 	if err != nil || len(f.sent) != 1 || sent.CarrierID != f.sent[0]["serial"] || f.sent[0]["session"] != "01TEST" || f.sent[0]["extend"] != "07" {
 		t.Errorf("%+v, %v: %+v", sent, err, f.sent)
 	}
