@@ -32,6 +32,7 @@ var Columns = []Column{
 	{"contact", "id", "email_sealed", "contact.mail", false},
 	{"contact", "id", "identity_sealed", "contact.identity", false},
 	{"ticket_text", "id", "sealed", "ticket.text", false},
+	{"ticket_text", "id", "words", "ticket.words", false},
 	{"channel_connector", "id", "secret", "channel.secret", false},
 	{"channel_outbox", "id", "body", "channel.outbox", false},
 	{"channel_upload", "id", "sealed", "channel.upload", false},

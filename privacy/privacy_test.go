@@ -100,7 +100,7 @@ func (h *house) whole() {
 	if err != nil || rep.Broken != nil {
 		h.t.Fatalf("the chain: %v %v", err, rep.Broken)
 	}
-	drifts, err := ticket.VerifyProjection(h.ctx, h.db)
+	drifts, err := ticket.VerifyProjection(h.ctx, h.db, h.vault)
 	if err != nil || len(drifts) > 0 {
 		h.t.Fatalf("projections: %v %v", err, drifts)
 	}
@@ -223,7 +223,7 @@ func TestKeysAreRotatedWhileRunningAndAfterAnInterruption(t *testing.T) {
 			_, err := tx.Exec(`UPDATE ticket_raw SET sealed = $1 WHERE id = (SELECT MIN(id) FROM ticket_raw)`, h.vault.For("ticket.raw").Seal("forged"))
 			return err
 		})
-		if drifts, err := ticket.VerifyProjection(h.ctx, db); err != nil || len(drifts) != 1 {
+		if drifts, err := ticket.VerifyProjection(h.ctx, db, h.vault); err != nil || len(drifts) != 1 {
 			t.Errorf("a forged original: %v %v", drifts, err)
 		}
 	})
@@ -348,7 +348,7 @@ func TestWhatIsTooOldIsTakenOutAndTheFiguresStay(t *testing.T) {
 			_, err := tx.Exec(`UPDATE ticket_text SET shown = 'zurück' WHERE id = (SELECT MIN(id) FROM ticket_text)`)
 			return err
 		})
-		if drifts, _ := ticket.VerifyProjection(h.ctx, db); len(drifts) == 0 {
+		if drifts, _ := ticket.VerifyProjection(h.ctx, db, h.vault); len(drifts) == 0 {
 			t.Error("an erased text that is there again is not noticed")
 		}
 	})

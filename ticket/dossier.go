@@ -237,8 +237,12 @@ func (d *dossier) save(tx *storage.Tx) error {
 		}
 	}
 	for _, r := range d.texts {
-		if _, err := tx.Exec(`INSERT INTO ticket_text (id, stream, kind, shown, sealed, at) VALUES ($1, $2, $3, $4, $5, $6)`,
-			r.id, d.stream, r.kind, r.shown, r.sealed, storage.At(d.now)); err != nil {
+		var words []byte
+		if d.alert != nil {
+			words, r.shown = d.o.Book.Vault.For(wordsPurpose).Seal(r.shown), ""
+		}
+		if _, err := tx.Exec(`INSERT INTO ticket_text (id, stream, kind, shown, sealed, words, at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+			r.id, d.stream, r.kind, r.shown, r.sealed, words, storage.At(d.now)); err != nil {
 			return fmt.Errorf("save text: %w", err)
 		}
 	}

@@ -181,7 +181,7 @@ func (h *house) whole() {
 	if h.rowsOnly {
 		return
 	}
-	drift, err := VerifyProjection(context.Background(), h.db)
+	drift, err := VerifyProjection(context.Background(), h.db, h.Book.Vault)
 	if err != nil {
 		h.t.Fatal(err)
 	}

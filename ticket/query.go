@@ -552,11 +552,11 @@ func (o *Office) Alerts(tx *storage.Tx, f AlertFilter) ([]Alert, int, error) {
 		return nil, 0, err
 	}
 	for _, a := range out {
-		for dst, ref := range map[*string]Text{&a.Title: a.TitleRef, &a.Evidence: a.EvidenceRef, &a.Note: a.NoteRef} {
-			if *dst, err = shownText(tx, ref); err != nil {
-				return nil, 0, err
-			}
+		texts, err := openTexts(tx, o.Book.Vault, AlertStream(a.ID))
+		if err != nil {
+			return nil, 0, err
 		}
+		a.Title, a.Evidence, a.Note = texts[a.TitleRef.ID], texts[a.EvidenceRef.ID], texts[a.NoteRef.ID]
 	}
 	return values(out), total, nil
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"lianxin/audit"
+	"lianxin/contact"
 	"lianxin/storage"
 )
 
@@ -151,10 +152,10 @@ func (d Drift) String() string { return d.Stream + ": " + d.What }
 
 // VerifyProjection replays every ticket, call-back and alert and compares the result with the rows, the texts and the
 // originals, member by member. It returns where they differ: a row that was changed, added or removed without an event.
-// Together with audit.Verify, which shows that no event was touched, it says whether the record is whole.
-func VerifyProjection(ctx context.Context, db *storage.DB) ([]Drift, error) {
+// The vault opens the words of alerts. Together with audit.Verify, which shows that no event was touched, it says whether the record is whole.
+func VerifyProjection(ctx context.Context, db *storage.DB, v *contact.Vault) ([]Drift, error) {
 	var out []Drift
-	o := &Office{}
+	o := &Office{Book: &contact.Book{Vault: v}}
 	err := db.View(ctx, func(tx *storage.Tx) error {
 		seen := map[string]bool{}
 		kinds := []struct {
@@ -252,7 +253,7 @@ func verify(tx *storage.Tx, d *dossier) ([]Drift, error) {
 			drift("clock %s: its next point is %v, want %v", c.ID, next, c.NextAt)
 		}
 	}
-	shown, err := readTexts(tx, d.stream)
+	shown, err := openTexts(tx, d.o.Book.Vault, d.stream)
 	if err != nil {
 		return nil, err
 	}

@@ -542,7 +542,7 @@ func (p *play) evening(ctx context.Context) error {
 	}
 	want(rep.Broken == nil, "the log does not hold: %v", rep.Broken)
 	p.say("log: %d events, one unbroken chain", rep.Events)
-	drifts, err := ticket.VerifyProjection(ctx, p.c.db)
+	drifts, err := ticket.VerifyProjection(ctx, p.c.db, p.c.book.Vault)
 	if err != nil {
 		return err
 	}

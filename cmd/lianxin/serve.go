@@ -63,6 +63,11 @@ func serve(ctx context.Context, cfg *Config, log *slog.Logger, ready func(*centr
 	} else if n > 0 {
 		log.Info("sealed the words of texts and replies that were stored in clear", "rows", n)
 	}
+	if n, err := c.office.SealAlerts(ctx, c.db); err != nil {
+		return err
+	} else if n > 0 {
+		log.Info("sealed the words of alerts that were stored in clear", "rows", n)
+	}
 	return c.run(ctx, web, ready)
 }
 

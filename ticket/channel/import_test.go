@@ -190,7 +190,7 @@ func TestEveryLineOfADamagedFileIsAccountedForAndTheRestCanBeMended(t *testing.T
 				if all := h.imports("12345", file, ImportOptions{}); all.Accepted != 0 {
 					h.t.Errorf("the whole file again brought %d new tickets", all.Accepted)
 				}
-				drifts, err := ticket.VerifyProjection(h.ctx, h.DB)
+				drifts, err := ticket.VerifyProjection(h.ctx, h.DB, h.Office.Book.Vault)
 				if err != nil || len(drifts) > 0 {
 					h.t.Errorf("%v %v", drifts, err)
 				}

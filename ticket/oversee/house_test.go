@@ -129,7 +129,7 @@ func (h *house) whole() {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	more, err := ticket.VerifyProjection(h.ctx, h.db)
+	more, err := ticket.VerifyProjection(h.ctx, h.db, h.o.Book.Vault)
 	if err != nil {
 		h.t.Fatal(err)
 	}
