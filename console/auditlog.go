@@ -29,6 +29,7 @@ type logView struct {
 	Query               url.Values
 	Checked             *audit.Report
 	CheckedIn           time.Duration
+	Compared            []Comparison
 }
 
 type logRow struct {
@@ -45,12 +46,12 @@ const logScan = 20_000
 
 // auditLog shows the log, newest first, by thing, actor and type.
 func (s *Server) auditLog(w http.ResponseWriter, r *http.Request, _ *user) {
-	s.showLog(w, r, http.StatusOK, nil, 0)
+	s.showLog(w, r, http.StatusOK, logView{})
 }
 
-func (s *Server) showLog(w http.ResponseWriter, r *http.Request, status int, checked *audit.Report, took time.Duration) {
+func (s *Server) showLog(w http.ResponseWriter, r *http.Request, status int, v logView) {
 	q := r.URL.Query()
-	v := logView{Stream: strings.TrimSpace(q.Get("stream")), Actor: strings.TrimSpace(q.Get("actor")), Type: strings.TrimSpace(q.Get("type")), Query: q, Checked: checked, CheckedIn: took}
+	v.Stream, v.Actor, v.Type, v.Query = strings.TrimSpace(q.Get("stream")), strings.TrimSpace(q.Get("actor")), strings.TrimSpace(q.Get("type")), q
 	err := s.DB.View(r.Context(), func(tx *storage.Tx) error {
 		n, err := readNames(tx, s.lang(r))
 		if err != nil {
@@ -182,7 +183,8 @@ func eventsBefore(tx *storage.Tx, before int64, match func(audit.Event) bool) (o
 	return out, 0, nil
 }
 
-// verifyLog replays the whole chain and says whether it holds, and its head to be written down elsewhere.
+// verifyLog replays the whole chain and says whether it holds, and its head to be written down elsewhere; then it holds the
+// rows against it, as lianxin audit verify does.
 func (s *Server) verifyLog(w http.ResponseWriter, r *http.Request, _ *user) {
 	began := time.Now()
 	rep, err := audit.Verify(r.Context(), s.DB, nil)
@@ -190,5 +192,13 @@ func (s *Server) verifyLog(w http.ResponseWriter, r *http.Request, _ *user) {
 		s.fail(w, r, err)
 		return
 	}
-	s.showLog(w, r, http.StatusOK, &rep, time.Since(began))
+	v := logView{Checked: &rep}
+	if rep.Broken == nil { // else the log proves nothing about the rows
+		if v.Compared, err = Compare(r.Context(), s.DB, s.Book.Vault); err != nil {
+			s.fail(w, r, err)
+			return
+		}
+	}
+	v.CheckedIn = time.Since(began)
+	s.showLog(w, r, http.StatusOK, v)
 }
