@@ -92,6 +92,7 @@ var menu = []menuGroup{
 		{"/mail-texts", "mail-texts", "mail", org.SetMailTexts, nil},
 		{"/channels", "channels", "inbox", org.ManageRules, nil},
 		{"/rules", "rules-menu", "log", org.ViewRules, nil},
+		{"/grading", "grading-menu", "log", org.ViewRules, nil},
 		{"/oversee/rules/settings", "o-menu-settings", "log", org.ManageRules, nil},
 		{"/flows", "flows", "phone", org.ViewHealth, nil},
 		{"/log", "log", "log", org.ViewAudit, nil},

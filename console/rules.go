@@ -19,6 +19,7 @@ func (s *Server) rulesRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /rules", s.may(org.ManageRules, s.publishRules))
 	mux.HandleFunc("POST /rules/calendar", s.may(org.ManageRules, s.addCalendar))
 	mux.HandleFunc("POST /rules/recompute", s.may(org.ManageRules, s.recompute))
+	s.gradingRoutes(mux)
 }
 
 // rulesView is the limits in force, the versions there are, and the calendar.

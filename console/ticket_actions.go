@@ -367,6 +367,9 @@ var handling = []action{
 // hostHint says that the unit that stands in the form was suggested.
 func (v *ticketView) hostHint() string {
 	if v.T.UnitHint == "" && v.T.SuggestedUnit != "" {
+		if v.Suggested != nil && v.Suggested.Duty != "" {
+			return "hint-suggested-duty"
+		}
 		return "hint-suggested"
 	}
 	return ""

@@ -108,12 +108,28 @@ type suggestView struct {
 	ClassFor string // in words
 	Unit     string // id
 	UnitName string
+	Duty     string // the binding conclusion that the unit follows
 }
 
 type suggestedDomain struct {
-	Name  string
+	Name  string // the class's three levels as far as the text tells them
 	Share string
 	Why   string
+}
+
+// show fills the view with what the classifier said.
+func (v *suggestView) show(x ticket.Sorting, n names, c classNames) {
+	v.Class, v.ClassFor, v.Unit, v.Duty = x.Class, c.Path(x.Class), x.Unit, x.Duty
+	if x.Unit != "" {
+		v.UnitName = n.Unit(x.Unit)
+	}
+	for _, d := range x.Domains {
+		name := string(d.Domain)
+		if d.Class != "" {
+			name = c.Path(d.Class)
+		}
+		v.Domains = append(v.Domains, suggestedDomain{name, rate(d.Confidence, true), d.Why})
+	}
 }
 
 func (s *Server) suggestionOf(tx *storage.Tx, n names, c classNames, t ticket.Ticket) (*suggestView, error) {
@@ -127,13 +143,8 @@ func (s *Server) suggestionOf(tx *storage.Tx, n names, c classNames, t ticket.Ti
 	if err != nil {
 		return nil, err
 	}
-	v := &suggestView{Class: x.Class, ClassFor: c.Path(x.Class), Unit: x.Unit}
-	if x.Unit != "" {
-		v.UnitName = n.Unit(x.Unit)
-	}
-	for _, d := range x.Domains {
-		v.Domains = append(v.Domains, suggestedDomain{string(d.Domain), rate(d.Confidence, true), d.Why})
-	}
+	v := &suggestView{}
+	v.show(x, n, c)
 	return v, nil
 }
 
@@ -157,13 +168,7 @@ func (s *Server) suggest(w http.ResponseWriter, r *http.Request, u *user) {
 		if err != nil {
 			return err
 		}
-		v.Class, v.ClassFor, v.Unit = x.Class, c.Path(x.Class), x.Unit
-		if x.Unit != "" {
-			v.UnitName = n.Unit(x.Unit)
-		}
-		for _, d := range x.Domains {
-			v.Domains = append(v.Domains, suggestedDomain{string(d.Domain), rate(d.Confidence, true), d.Why})
-		}
+		v.show(x, n, c)
 		return nil
 	})
 	if err != nil {

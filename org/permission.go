@@ -97,6 +97,7 @@ const (
 	ManageRoster   Action = "roster.manage"               // shifts, and what seats serve
 	ManageRules    Action = "rules.manage"                // limits, calendar, channels, flows
 	SetMailTexts   Action = "mail.configure"              // texts of mails to citizens: proposed by one, approved by another
+	ConsentGrading Action = "rules.consent"               // grading rules that another proposed
 	ViewRules      Action = "rules.view"                  // limits and calendar as they stand
 	ViewAudit      Action = "audit.view"                  //
 	ViewHealth     Action = "system.view"                 // health and metrics on pages
@@ -210,6 +211,7 @@ var table = []struct {
 	{ManageRoster, "管理排班和坐席", is(Supervisor, Admin)},
 	{ManageRules, "管理规则", is(Admin)},
 	{SetMailTexts, "拟定和批准邮件模板", is(Supervisor, Leader, Admin)},
+	{ConsentGrading, "同意颜色评定规则新版本", is(Leader)},
 	{ViewRules, "查看规则", join(centre, is(Reviewer, Inspector, Admin, Auditor))},
 	{ViewAudit, "查看审计日志", is(Auditor)},
 	{ViewHealth, "查看系统运行状态", is(Supervisor, Leader, Admin, Auditor)},

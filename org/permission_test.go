@@ -83,6 +83,7 @@ func TestTheMatrixKeepsTheRulesOfTheHouse(t *testing.T) {
 	apart("who drafts a report does not publish it", org.DraftReport, org.IssueReport)
 	apart("who manages accounts sees no number in the open", org.ManageStaff, org.Reveal)
 	apart("who manages rules decides no ticket", org.ManageRules, org.DispatchTicket)
+	apart("who proposes grading rules does not consent to them", org.ManageRules, org.ConsentGrading)
 
 	for _, a := range org.Actions() {
 		if len(may(a)) == 0 {

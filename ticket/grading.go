@@ -116,9 +116,12 @@ func (d *dossier) readsOf() (c grade.Case, texts []Text, spans []int, err error)
 // grade grades the ticket as it stands, raises its colour where the rules say so, and remembers the reasons; a grading that
 // tells nothing new is not written down. It is called between two emits, and emits what it did itself.
 func (d *dossier) grade(cause string) error {
-	g := d.o.Grader
-	if g == nil || d.ticket == nil || !d.ticket.State.Open() {
+	if d.o.Grader == nil || d.ticket == nil || !d.ticket.State.Open() {
 		return nil
+	}
+	g, err := d.grader()
+	if err != nil {
+		return fmt.Errorf("grade %s: %w", d.ticket.ID, err)
 	}
 	v, texts, spans, err := d.verdict(g)
 	if err != nil {

@@ -41,6 +41,8 @@ type Office struct {
 
 	// Classifier suggests class and unit when a ticket comes in; nil suggests nothing.
 	Classifier *classify.Classifier
+	// Precedent finds a binding conclusion about who handles such a matter, of the domain that the classifier found; nil knows of none.
+	Precedent func(tx *storage.Tx, t Ticket, domain classify.Domain) (Precedent, error)
 
 	// Notify is called, after the commit, with each notice that a clock raised.
 	Notify func(Notice)

@@ -8,7 +8,6 @@ import (
 
 	"lianxin/org"
 	"lianxin/storage"
-	"lianxin/ticket/grade"
 	"lianxin/workday"
 )
 
@@ -100,7 +99,11 @@ func (d *dossier) respond() error {
 	if err := d.dropSteps(); err != nil {
 		return err
 	}
-	for _, f := range d.o.planOf(t.Colour) {
+	plan, err := d.planOf(t.Colour)
+	if err != nil {
+		return err
+	}
+	for _, f := range plan {
 		s := &Step{ID: newID(), TicketID: t.ID, Colour: t.Colour, Code: f.Code, Words: f.Do, State: StepOpen, OpenedAt: d.now}
 		if !f.Within.IsZero() {
 			s.DueAt = ms(d.reckoner().Deadline(d.now, f.Within))
@@ -166,7 +169,11 @@ func (d *dossier) did(code string) (bool, error) {
 
 // recur opens a step that comes again, such as the weekly look.
 func (d *dossier) recur(s *Step) error {
-	for _, f := range d.o.planOf(s.Colour) {
+	plan, err := d.planOf(s.Colour)
+	if err != nil {
+		return err
+	}
+	for _, f := range plan {
 		if f.Code != s.Code || f.Again.IsZero() || d.ticket.Colour != s.Colour {
 			continue
 		}
@@ -175,18 +182,6 @@ func (d *dossier) recur(s *Step) error {
 		d.ticket.StepsOpen++
 	}
 	return nil
-}
-
-// planOf are the steps of a colour's response that are followed until they are done.
-func (o *Office) planOf(c Colour) []grade.PlanStep {
-	if o.Grader == nil {
-		return nil
-	}
-	rules := o.Grader.Rules
-	if rules == nil {
-		rules = grade.DefaultRules()
-	}
-	return slices.DeleteFunc(slices.Clone(rules.Plans[grade.Colour(c)].Steps), func(s grade.PlanStep) bool { return s.Code == "" })
 }
 
 // branches reports whether the units of a dispatch are of two branches of police work with a station among them, or two

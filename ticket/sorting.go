@@ -81,15 +81,28 @@ func (o *Office) PutClass(tx *storage.Tx, c Class, by Actor) error {
 	return nil
 }
 
+// Suggested is one domain a text may belong to, with the finest class below it for which the text speaks.
+type Suggested struct {
+	classify.Suggestion
+	Class string `json:"class,omitzero"`
+}
+
 // Sorting is what the classifier made of a ticket's text, kept whether it is taken or not.
 type Sorting struct {
-	ID       string                `json:"id"`
-	TicketID string                `json:"ticket"`
-	Domains  []classify.Suggestion `json:"domains"` // the best three
-	Class    string                `json:"class,omitzero"`
-	Unit     string                `json:"unit,omitzero"`
-	Version  string                `json:"version"`
-	At       time.Time             `json:"at"`
+	ID       string      `json:"id"`
+	TicketID string      `json:"ticket"`
+	Domains  []Suggested `json:"domains"`        // the best three
+	Class    string      `json:"class,omitzero"` // of the first
+	Unit     string      `json:"unit,omitzero"`
+	Duty     string      `json:"duty,omitzero"` // the binding conclusion that the unit follows; empty: place and duty
+	Version  string      `json:"version"`
+	At       time.Time   `json:"at"`
+}
+
+// Precedent is the unit that a binding conclusion (会商) names for such a matter.
+type Precedent struct {
+	Unit string
+	Duty string // id of the entry of the 职责清单
 }
 
 func (s *Sorting) kind() string  { return "suggestion" }
@@ -97,7 +110,7 @@ func (s *Sorting) table() string { return "ticket_suggestion" }
 func (s *Sorting) key() string   { return s.ID }
 func (s *Sorting) columns() []column {
 	return []column{
-		{"id", &s.ID}, {"ticket_id", &s.TicketID}, {"domains", packed{&s.Domains}}, {"class", &s.Class}, {"unit", &s.Unit}, {"version", &s.Version}, {"suggested_at", stamp{&s.At}},
+		{"id", &s.ID}, {"ticket_id", &s.TicketID}, {"domains", packed{&s.Domains}}, {"class", &s.Class}, {"unit", &s.Unit}, {"duty", &s.Duty}, {"version", &s.Version}, {"suggested_at", stamp{&s.At}},
 	}
 }
 
@@ -121,17 +134,36 @@ func (d *dossier) sort() error {
 	}
 	t.SuggestionID, t.SuggestedClass, t.SuggestedUnit = x.ID, x.Class, x.Unit
 	d.sorted = append(d.sorted, x)
-	return d.emit("ticket.sorted", map[string]any{"suggestion": x.ID, "domain": x.Domains[0].Domain, "confidence": x.Domains[0].Confidence, "class": x.Class, "unit": x.Unit, "version": x.Version})
+	return d.emit("ticket.sorted", map[string]any{"suggestion": x.ID, "domain": x.Domains[0].Domain, "confidence": x.Domains[0].Confidence, "class": x.Class, "unit": x.Unit, "duty": x.Duty, "version": x.Version})
 }
 
-// suggest asks the classifier about the ticket's text.
+// suggest asks the classifier about the ticket's text. The unit is the one that a binding conclusion names for such a matter, else the
+// one that minds it by place and duty.
 func (d *dossier) suggest() (*Sorting, error) {
 	t := d.ticket
 	r := d.o.Classifier.Classify(t.Title, t.Body+placeOf(t))
-	x := &Sorting{Domains: r.Suggestions, Unit: r.Unit, Version: classify.Version()}
-	var err error
-	if x.Class, err = d.classOf(r.Domain); err != nil {
+	x := &Sorting{Unit: r.Unit, Version: classify.Version()}
+	classes, err := d.o.Classes(d.tx)
+	if err != nil {
 		return nil, err
+	}
+	for _, s := range r.Suggestions {
+		x.Domains = append(x.Domains, Suggested{s, classOf(classes, s.Domain, t.Title, t.Body)})
+	}
+	x.Class = x.Domains[0].Class
+	if d.o.Precedent != nil {
+		p, err := d.o.Precedent(d.tx, *t, r.Domain)
+		if err != nil {
+			return nil, fmt.Errorf("conclusions for %s: %w", t.ID, err)
+		}
+		if p.Unit != "" {
+			if err := d.mayHold(p.Unit); err == nil {
+				x.Unit, x.Duty = p.Unit, p.Duty
+				return x, nil
+			} else if _, refused := RefusedWith(err); !refused {
+				return nil, err
+			}
+		}
 	}
 	if err := d.mayHold(x.Unit); err != nil {
 		if _, refused := RefusedWith(err); !refused {
@@ -163,15 +195,11 @@ func placeOf(t *Ticket) string {
 	return "\n" + t.Place
 }
 
-// classOf is the finest class below a domain for which words of the ticket speak.
-func (d *dossier) classOf(domain classify.Domain) (string, error) {
-	classes, err := d.o.Classes(d.tx)
-	if err != nil {
-		return "", err
-	}
+// classOf is the finest class below a domain for which words of a text speak.
+func classOf(classes []Class, domain classify.Domain, title, body string) string {
 	top := slices.IndexFunc(classes, func(c Class) bool { return c.Level == 1 && c.Name == string(domain) })
 	if top < 0 {
-		return "", nil
+		return ""
 	}
 	best, most := classes[top].Code, 0
 	for _, c := range classes {
@@ -180,9 +208,9 @@ func (d *dossier) classOf(domain classify.Domain) (string, error) {
 		}
 		n := 0
 		for _, w := range strings.Fields(c.Words) {
-			if strings.Contains(d.ticket.Title, w) {
+			if strings.Contains(title, w) {
 				n += 2 * len(w)
-			} else if strings.Contains(d.ticket.Body, w) {
+			} else if strings.Contains(body, w) {
 				n += len(w)
 			}
 		}
@@ -190,7 +218,7 @@ func (d *dossier) classOf(domain classify.Domain) (string, error) {
 			best, most = c.Code, n
 		}
 	}
-	return best, nil
+	return best
 }
 
 // class puts a ticket into a class that a person chose; the event says whether it is the one that was suggested.

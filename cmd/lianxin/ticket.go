@@ -9,6 +9,7 @@ import (
 type ticketCmd struct {
 	Rules     ticketRulesCmd     `cmd:"" help:"Print the limits in force (JSON), or publish a file with others."`
 	Recompute ticketRecomputeCmd `cmd:"" help:"Compute running clocks again by the calendar that is in force now."`
+	Grading   ticketGradingCmd   `cmd:"" help:"Print the grading rules in force (YAML), or propose, consent to, refuse or list versions."`
 	Grade     ticketGradeCmd     `cmd:"" help:"Give each request on standard input (JSON lines) its colour, with the reasons."`
 	Classify  ticketClassifyCmd  `cmd:"" help:"Suggest the domain and the unit of each request on standard input (JSON lines)."`
 	Backtest  ticketBacktestCmd  `cmd:"" help:"Tell which early-warning rules would have fired over the stored tickets."`

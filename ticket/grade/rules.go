@@ -36,8 +36,8 @@ type Rules struct {
 
 // Limit is reached when both scores are at least these.
 type Limit struct {
-	Event  int `yaml:"event"`
-	Person int `yaml:"person"`
+	Event  int `yaml:"event,omitempty"`
+	Person int `yaml:"person,omitempty"`
 }
 
 // FactorRule says what a factor is worth.
@@ -45,12 +45,12 @@ type FactorRule struct {
 	Code   string   `yaml:"code"`
 	Name   string   `yaml:"name"`
 	Axis   Axis     `yaml:"axis"`
-	Points int      `yaml:"points"`
-	Steps  []Step   `yaml:"steps"`  // instead of Points: by a count, the last step that is reached
-	Hard   bool     `yaml:"hard"`   // 红 whatever the sum
-	Family string   `yaml:"family"` // of one family only the factor with the most points counts
-	Unless []string `yaml:"unless"` // does not count beside one of these
-	Route  []string `yaml:"route"`  // steps of the plan that this factor asks for
+	Points int      `yaml:"points,omitempty"`
+	Steps  []Step   `yaml:"steps,omitempty"`  // instead of Points: by a count, the last step that is reached
+	Hard   bool     `yaml:"hard,omitempty"`   // 红 whatever the sum
+	Family string   `yaml:"family,omitempty"` // of one family only the factor with the most points counts
+	Unless []string `yaml:"unless,omitempty"` // does not count beside one of these
+	Route  []string `yaml:"route,omitempty"`  // steps of the plan that this factor asks for
 	order  int
 }
 
@@ -58,7 +58,7 @@ type FactorRule struct {
 type Step struct {
 	At     int64    `yaml:"at"`
 	Points int      `yaml:"points"`
-	Route  []string `yaml:"route"`
+	Route  []string `yaml:"route,omitempty"`
 }
 
 // ColourPlan is the response of a colour.
@@ -69,10 +69,10 @@ type ColourPlan struct {
 
 // PlanStep is one step of a colour's response. One with a code is followed until it is done; the others are advice.
 type PlanStep struct {
-	Do     string       `yaml:"do"`     // for staff (zh-CN)
-	Code   string       `yaml:"code"`   // the program's name for it, such as "tell"
-	Within workday.Span `yaml:"within"` // from the moment the colour was given; none: as long as the ticket is open
-	Again  workday.Span `yaml:"again"`  // once done it is due again after this, while the ticket is open
+	Do     string       `yaml:"do"`               // for staff (zh-CN)
+	Code   string       `yaml:"code,omitempty"`   // the program's name for it, such as "tell"
+	Within workday.Span `yaml:"within,omitempty"` // from the moment the colour was given; none: as long as the ticket is open
+	Again  workday.Span `yaml:"again,omitempty"`  // once done it is due again after this, while the ticket is open
 }
 
 // Codes of factors that the program gives points for by name; a rule set without one of them is refused.

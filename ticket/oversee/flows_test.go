@@ -104,6 +104,12 @@ func TestAConsultationBindsTheDispatchAndBecomesAPrecedent(t *testing.T) {
 		// A later ticket of the kind is advised by the precedent; one of another kind is not.
 		like := h.open(1, "桥下夜市占道经营", "桥下夜市占道，车过不去，该谁管？")
 		other := h.open(2, "身份证补办", "身份证丢了，想问补办要带什么材料。")
+		if now, err := h.suggestion(like); err != nil || now.Unit != unitB || now.Duty != got.Duty {
+			t.Errorf("the conclusion is not what the form of the dispatch begins with: %+v %v", now, err)
+		}
+		if now, err := h.suggestion(other); err != nil || now.Duty != "" {
+			t.Errorf("another matter follows the conclusion: %+v %v", now, err)
+		}
 		h.view(func(tx *storage.Tx) error {
 			hints, err := h.desk.Duties(tx, like, 3)
 			if err != nil || len(hints) != 1 || hints[0].Duty.Unit != unitB || hints[0].Basis == "" {
@@ -118,6 +124,9 @@ func TestAConsultationBindsTheDispatchAndBecomesAPrecedent(t *testing.T) {
 		h.view(func(tx *storage.Tx) error {
 			if hints, err := h.desk.Duties(tx, accuses, 3); err != nil || len(hints) != 0 {
 				t.Errorf("the accused unit is suggested: %+v %v", hints, err)
+			}
+			if accuses.SuggestedUnit == unitB {
+				t.Error("the accused unit stands in the form")
 			}
 			return nil
 		})

@@ -151,7 +151,8 @@ type Desk struct {
 	watch watching
 }
 
-// New is the desk over an office, with the same clock. The office's grading hears of watch flags, watch periods and groups.
+// New is the desk over an office, with the same clock. The office's grading hears of watch flags, watch periods and groups, its
+// suggestion of a unit of the conclusions of consultations.
 func New(o *ticket.Office) *Desk {
 	d := &Desk{Office: o, Now: o.Now}
 	was := o.Known
@@ -163,6 +164,7 @@ func New(o *ticket.Office) *Desk {
 		}
 		return d.Known(tx, t, h)
 	}
+	o.Precedent = d.precedent
 	return d
 }
 
