@@ -269,9 +269,6 @@ func (k *Keeper) ErasePerson(tx *storage.Tx, by, id, reason string) (e Erased, e
 	if e.Calls, err = take("call", `contact_id = $1 AND ended IS NOT NULL`, p.ID); err != nil {
 		return e, err
 	}
-	if _, err := take("ticket_alert", `contact_id = $1 AND ticket_id = '' AND state = 'DISPOSED'`, p.ID); err != nil {
-		return e, err
-	}
 	if !p.Phone.IsZero() {
 		hash := k.Office.Book.Vault.HashPhone(p.Phone)
 		var n int

@@ -116,17 +116,12 @@ type Due struct {
 	Done   int // of them, what a run has taken out
 }
 
-// alertDue is the condition for alerts that stand by themselves: those of a request go with it.
-const alertDue = `disposed_at < $1 AND ticket_id = '' AND state = 'DISPOSED' AND EXISTS (SELECT 1 FROM ticket_text x WHERE x.stream = 'alert/' || ticket_alert.id AND x.shown <> '` + ticket.Erased + `')`
-
 // due is the condition for rows whose time is over; $1 is the moment.
 var due = map[Kind][]struct{ table, where string }{
 	Tickets: {{"ticket", `COALESCE(closed_at, changed_at) < $1 AND state IN ('CLOSED', 'ARCHIVED', 'REFUSED', 'TRANSFERRED', 'MERGED', 'WITHDRAWN')
 		AND (EXISTS (SELECT 1 FROM ticket_text x WHERE x.stream = 'ticket/' || ticket.id AND x.shown <> '` + ticket.Erased + `') OR EXISTS (SELECT 1 FROM ticket_raw r WHERE r.ticket_id = ticket.id)
-			OR EXISTS (SELECT 1 FROM channel_attachment a WHERE a.ticket_id = ticket.id AND a.sealed IS NOT NULL))`},
-		{"ticket_alert", alertDue + ` AND subject NOT LIKE 'sms/%'`}},
-	Texts: {{"sms", `created_at < $1 AND phone_hash <> '' AND state NOT IN ('queued', 'sending', 'unknown')`}, {"sms_inbound", `received_at < $1 AND phone_hash <> ''`},
-		{"ticket_alert", alertDue + ` AND subject LIKE 'sms/%'`}},
+			OR EXISTS (SELECT 1 FROM channel_attachment a WHERE a.ticket_id = ticket.id AND a.sealed IS NOT NULL))`}},
+	Texts:   {{"sms", `created_at < $1 AND phone_hash <> '' AND state NOT IN ('queued', 'sending', 'unknown')`}, {"sms_inbound", `received_at < $1 AND phone_hash <> ''`}},
 	Records: {{"survey_record", `service_at < $1 AND phone_hash <> 'erased'`}},
 	Calls:   {{"call", `started < $1 AND ended IS NOT NULL AND number_sealed IS NOT NULL`}},
 	Imports: {{"channel_import", `at < $1 AND report IS NOT NULL`}, {"channel_upload", `at < $1`}},
@@ -224,8 +219,6 @@ func (k *Keeper) takeOut(tx *storage.Tx, table string, ids []string, because str
 		switch table {
 		case "ticket":
 			err = k.eraseTicket(tx, id, because)
-		case "ticket_alert":
-			err = k.Office.AnonymiseAlert(tx, id, because, ticket.System)
 		case "sms":
 			_, err = tx.Exec(`UPDATE sms SET phone = $2, phone_hash = '', body = '', words = $3 WHERE id = $1`, id, vault.For("sms.phone").Seal(""), vault.For("sms.text").Seal(""))
 		case "sms_inbound":

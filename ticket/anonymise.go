@@ -62,22 +62,6 @@ func (o *Office) Anonymise(tx *storage.Tx, id, because string, by Actor) error {
 	return nil
 }
 
-// AnonymiseAlert takes the words out of an alert that stands by itself, as Anonymise does of a ticket's; one that is not
-// disposed of is refused.
-func (o *Office) AnonymiseAlert(tx *storage.Tx, id, because string, by Actor) error {
-	state, err := storage.One(tx, storage.Value[AlertState], `SELECT state FROM ticket_alert WHERE id = $1 `+tx.ForUpdate(), id)
-	if err != nil {
-		return fmt.Errorf("anonymise alert %s: %w", id, err)
-	}
-	if state != AlertDisposed {
-		return refuse("open", "预警尚未处置,不能匿名化")
-	}
-	if err := o.eraseTexts(tx, AlertStream(id), "alert.anonymised", because, nil, by); err != nil {
-		return fmt.Errorf("anonymise alert %s: %w", id, err)
-	}
-	return nil
-}
-
 // eraseTexts takes the texts of a stream out and enters which, once.
 func (o *Office) eraseTexts(tx *storage.Tx, stream, event, because string, raws []string, by Actor) error {
 	texts, err := storage.All(tx, storage.Value[string], `SELECT id FROM ticket_text WHERE stream = $1 AND shown <> $2 ORDER BY id`, stream, Erased)
