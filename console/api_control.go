@@ -23,6 +23,7 @@ func (s *Server) controlAPI(api huma.API) {
 	huma.Get(api, "/api/v1/live-calls", s.apiLive, named("list-live-calls", "Calls that are up on this node, oldest first, with who is in them"))
 	huma.Post(api, "/api/v1/live-calls/{id}/orders", s.apiOrder, named("order-live-call", "Hold, transfer, consult, confer, supervise or pick up a call"), accepted)
 	huma.Post(api, "/api/v1/callbacks/{id}/calls", s.apiDial, named("dial-call-back", "Ring a person's telephone, and then the citizen of a call-back"), accepted)
+	huma.Post(api, "/api/v1/dials", s.apiDialOut, named("dial-out", "Ring a person's telephone, and then a number or the citizen of a ticket, within what may be called out"), accepted)
 }
 
 // LiveOut is a call that is up, in the API.

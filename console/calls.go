@@ -40,7 +40,7 @@ type callListView struct {
 	Connect      string
 	Level        string
 
-	MayExport, MayCapture bool
+	MayExport, MayCapture, MayDial bool
 }
 
 // callList is the record of one day's calls with the day's service figures; each figure leads to its list.
@@ -69,7 +69,7 @@ func (s *Server) callList(w http.ResponseWriter, r *http.Request, u *user) {
 		s.fail(w, r, err)
 		return
 	}
-	v.MayExport, v.MayCapture = u.Can(org.ExportCalls), u.Can(org.CaptureCalls)
+	v.MayExport, v.MayCapture, v.MayDial = u.Can(org.ExportCalls), u.Can(org.CaptureCalls), s.CallOut != nil && u.Can(org.DialOut) && u.Extension != ""
 	v.Pages = max(1, (v.Total+perPage-1)/perPage)
 	v.Connect, v.Level = rate(v.Figures.ConnectRate()), rate(v.Figures.Level())
 	s.render(w, r, http.StatusOK, "calls", "", "calls", v)

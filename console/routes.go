@@ -25,6 +25,7 @@ func (s *Server) routes(mux *http.ServeMux) {
 	s.surveyMoreRoutes(mux)
 	s.loopRoutes(mux)
 	s.telephoneRoutes(mux)
+	s.dialRoutes(mux)
 }
 
 // A menuGroup is what stands under one heading of the navigation.

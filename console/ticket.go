@@ -92,6 +92,7 @@ func (s *Server) readTicket(tx *storage.Tx, lang string, u *user, id string) (v 
 	if v.Person, err = s.readPerson(tx, u, v.T.ContactID, v.T.Confidential); err != nil {
 		return nil, err
 	}
+	v.MayDial = s.mayDial(u.Staff, v.T)
 	v.MayReveal = s.Office.KnowsCitizen(v.T, ticket.Staff(u.Staff)) && (v.Person != nil || strings.Contains(v.T.Title+v.T.Body+v.T.Place, "****"))
 	v.ReplyVia = way(lang, v.T.ReplyVia)
 	if v.Call, err = s.callPart(tx, u, v.T); err != nil {

@@ -33,6 +33,7 @@ type ticketView struct {
 	Refused   *panelForm // a command that came and is not offered any more
 	Changed   bool       // the ticket changed since the page's forms were made
 	MayReveal bool
+	MayDial   bool         // the citizen, from the reader's telephone
 	Why       *whyView     // why it has its colour; nil when it was never graded
 	Suggested *suggestView // what the classifier said; nil when it said nothing
 	ClassName string       // the class that a person chose, in words

@@ -60,6 +60,9 @@ type Config struct {
 	// Police is the number that 110 is dialled as, through the trunks; empty: nobody can be put through to 110.
 	Police string
 
+	// Allows says whether a number may be called out at all, so that nobody's phone rings in vain; nil: the exchange says it (sip.Allows).
+	Allows func(number string) bool
+
 	// Registered says whether a phone is registered for an extension ((*sip.Server).Registered); nil: it is tried.
 	Registered func(extension string) bool
 

@@ -58,6 +58,9 @@ func (h *Hotline) CallOut(ctx context.Context, o CallOut) (string, error) {
 	case h.cfg.Registered != nil && !h.cfg.Registered(o.Staff.Extension):
 		return "", refuse("phone", "您的话机%s不在线", o.Staff.Extension)
 	}
+	if h.cfg.Allows != nil && !h.cfg.Allows(o.Number.Clear()) {
+		return "", whyNot(sip.ErrNotAllowed)
+	}
 	for _, l := range h.Live() {
 		if l.ContactID != "" && l.ContactID == o.ContactID && l.Direction == Outbound {
 			return "", refuse("state", "正在呼叫该群众")

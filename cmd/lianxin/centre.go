@@ -311,6 +311,8 @@ func (c *centre) openLines(ctx context.Context) (err error) {
 	if c.cfg.Recognizer != "" {
 		hotline.Hear = speech.OpenAIRecognizer{OpenAI: speech.OpenAI{Base: c.cfg.Recognizer, Key: c.cfg.RecognizerToken}, Model: c.cfg.RecognizerModel}
 	}
+	outbound := c.cfg.Telephony.outbound(c.cfg.Hotline)
+	hotline.Allows = func(number string) bool { return sip.Allows(outbound, number) }
 	hotline.Registered, hotline.Police = c.reachable, c.cfg.Telephony.Police
 	if c.hotline, err = ivr.New(hotline); err != nil {
 		return err
