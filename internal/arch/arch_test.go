@@ -39,6 +39,7 @@ var rooms = []string{
 	"ivr/say",
 	"ivr/prompts/make",
 	"ivr",
+	"report",  // the registry of the closed loop's figures: reads tickets and what stands over them
 	"privacy", // reads and erases across the tables of the rooms above
 	"console",
 	"city",
