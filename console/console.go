@@ -20,6 +20,7 @@ import (
 	"github.com/alexedwards/scs/v2"
 
 	"lianxin/org"
+	"lianxin/report"
 	"lianxin/storage"
 	"lianxin/ticket/oversee"
 )
@@ -40,6 +41,9 @@ func New(d Deps) *Server {
 	}
 	if s.Oversight == nil && s.Office != nil {
 		s.Oversight = oversee.New(s.Office)
+	}
+	if s.Figures == nil {
+		s.Figures = &report.Office{Now: s.Now}
 	}
 	if s.Hub == nil {
 		s.Hub = &Hub{}

@@ -13,6 +13,7 @@ import (
 	"lianxin/desk"
 	"lianxin/ivr"
 	"lianxin/privacy"
+	"lianxin/report"
 	"lianxin/sip/web"
 	"lianxin/sms"
 	"lianxin/sms/sim"
@@ -56,7 +57,8 @@ type Deps struct {
 	// SayText is what callers hear when prompts of these keys are played, for the way of a call.
 	SayText func(keys []string) string
 
-	Oversight *oversee.Desk // made over Office when nil
+	Oversight *oversee.Desk  // made over Office when nil
+	Figures   *report.Office // of the closed loop; under the settings that ship when nil
 
 	Recordings string // folder below which ivr.Record.Recording lies
 

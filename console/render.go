@@ -106,6 +106,8 @@ var functions = template.FuncMap{
 	"ms":      func(t time.Time) int64 { return t.UnixMilli() },
 	"secs":    seconds,
 	"pct":     func(f float64) string { return fmt.Sprintf("%.1f%%", 100*f) },
+	"pct2":    func(f float64) string { return fmt.Sprintf("%.2f%%", 100*f) },
+	"pp":      func(f float64) string { return fmt.Sprintf("%+.2f%%", 100*f) },
 	"join":    strings.Join,
 	"split":   strings.Fields,
 	"masked":  masked,

@@ -22,6 +22,7 @@ func (s *Server) routes(mux *http.ServeMux) {
 	s.intakeRoutes(mux)
 	s.softphoneRoutes(mux)
 	s.textRoutes(mux)
+	s.figureRoutes(mux)
 	s.surveyMoreRoutes(mux)
 	s.loopRoutes(mux)
 	s.telephoneRoutes(mux)
@@ -58,6 +59,7 @@ var menu = []menuGroup{
 		{"/export", "export-data", "down", org.ExportData, nil},
 	}},
 	{"menu.oversight", []menuItem{
+		{"/figures", "figures", "board", org.ViewReports, nil},
 		{"/oversee/supervision", "o-menu-supervision", "flag", org.ViewTicket, nil},
 		{"/oversee/topic", "o-menu-topic", "people", org.ViewTicket, nil},
 		{"/oversee/consult", "o-menu-consult", "survey", org.ViewTicket, nil},
