@@ -107,9 +107,8 @@ type Change struct {
 type Office struct {
 	Now func() time.Time // what falls due later is not counted yet; nil: everything has fallen due
 
-	Settings []Settings                                  // newest last; the shipped ones when empty
-	Working  func(a, b time.Time) time.Duration          // working time between two moments; wall time when nil
-	Reviews  func(*storage.Tx, Period) ([]Review, error) // counts of 倒查 by domain; nil: none
+	Settings []Settings                         // newest last; the shipped ones when empty
+	Working  func(a, b time.Time) time.Duration // working time between two moments; wall time when nil
 }
 
 func (o *Office) now() time.Time {
@@ -117,13 +116,6 @@ func (o *Office) now() time.Time {
 		return time.Time{}
 	}
 	return o.Now()
-}
-
-// Review is what 倒查 of one domain came to (SUP-2).
-type Review struct {
-	Domain, Label                 string
-	Window                        bool // its problems are of windows, not of law enforcement
-	Reviewed, Problems, Rectified int
 }
 
 // Figure counts one metric over a period, and compares it.

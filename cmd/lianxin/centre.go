@@ -24,6 +24,7 @@ import (
 	"lianxin/ivr/prompts"
 	"lianxin/org"
 	"lianxin/privacy"
+	"lianxin/report"
 	"lianxin/schedule"
 	"lianxin/sip"
 	"lianxin/sip/media"
@@ -57,6 +58,7 @@ type centre struct {
 	book      *contact.Book
 	office    *ticket.Office
 	oversight *oversee.Desk
+	figures   *report.Office
 	gateway   *channel.Gateway
 	keeper    *privacy.Keeper
 	outbox    *sms.Outbox
@@ -142,6 +144,9 @@ func (c *centre) wireRooms(ctx context.Context) error {
 	}
 	c.outbox.Stopped = c.survey.CarrierStopped
 	c.wireOversight()
+	if err := c.wireFigures(); err != nil {
+		return err
+	}
 	c.office.SendText, c.office.SendNotice = c.textReply, c.textNotice
 	c.office.Contacts = func(tx *storage.Tx, contactID string, from, to time.Time) (int, error) {
 		return ivr.Calls{}.Without(tx, contactID, from, to)
@@ -432,6 +437,7 @@ func (c *centre) console() http.Handler {
 		DB: c.db, Log: c.log, Hub: c.hub, HTTPS: c.cfg.TLSCert != "", Sample: c.cfg.Sample,
 		Book: c.book, Office: c.office, Gateway: c.gateway, Keeper: c.keeper, Proxies: c.cfg.proxies(), Board: c.board, Calls: ivr.Calls{Vault: c.book.Vault}, Live: c.hotline.Live, Flows: c.flows, Reseat: c.seatsChanged, AskByKey: c.askByKey, RingSurvey: c.ringer.Wake, Softphones: c.softphones,
 		Oversight: c.oversight,
+		Figures:   c.figures,
 		Order:     c.hotline.Order,
 		CallOut:   c.hotline.CallOut,
 		Survey:    c.survey, Outbox: c.outbox, Handset: c.sim, SayText: func(keys []string) string { return c.prompts.Text(keys...) },

@@ -43,6 +43,7 @@ type commands struct {
 	Ticket    ticketCmd    `cmd:"" help:"Tickets: filters that read requests (colour, domain), limits, clocks."`
 	Tickets   ticketsCmd   `cmd:"" help:"Requests from other bodies, and their results."`
 	Workday   workdayCmd   `cmd:"" help:"Working days by the State Council calendar."`
+	Figures   figuresCmd   `cmd:"" help:"Figures of the closed loop, and whether the log bears them out."`
 	Audit     auditCmd     `cmd:"" help:"The hash-chained log."`
 	Backup    backupCmd    `cmd:"" help:"Write a consistent copy of the database, also while the server runs."`
 	Restore   restoreCmd   `cmd:"" help:"Put a backup in the place of the database, while no server runs."`

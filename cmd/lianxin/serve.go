@@ -55,6 +55,9 @@ func serve(ctx context.Context, cfg *Config, log *slog.Logger, ready func(*centr
 	if err := c.firstStart(ctx); err != nil {
 		return err
 	}
+	if err := c.noteFigures(ctx); err != nil {
+		return err
+	}
 	if err := c.openLines(ctx); err != nil {
 		return err
 	}
