@@ -177,6 +177,7 @@ type figuresPageView struct {
 	Version   string
 	Settings  report.Settings
 	CanExport bool
+	Also      []navItem // pages with other figures that the reader may open
 }
 
 func (s *Server) readFigures(tx *storage.Tx, r *http.Request, u *user) (v figuresPageView, err error) {
@@ -184,6 +185,13 @@ func (s *Server) readFigures(tx *storage.Tx, r *http.Request, u *user) (v figure
 		return v, err
 	}
 	v.CanExport, v.Settings = u.Can(org.ExportData), s.Figures.At(v.Period)
+	for _, g := range menu {
+		for _, m := range g.items {
+			if slices.Contains([]string{"/survey/figures", "/calls", "/oversee/backcheck"}, m.path) && s.offers(u, m) {
+				v.Also = append(v.Also, navItem{Path: m.path, Label: translate(s.lang(r), m.label)})
+			}
+		}
+	}
 	all, err := s.Figures.Figures(tx, v.Period, v.Scope)
 	for _, f := range all {
 		v.Version = f.Version
