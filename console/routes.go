@@ -96,6 +96,7 @@ var menu = []menuGroup{
 		{"/channels", "channels", "inbox", org.ManageRules, nil},
 		{"/rules", "rules-menu", "log", org.ViewRules, nil},
 		{"/grading", "grading-menu", "log", org.ViewRules, nil},
+		{"/causes", "causes", "log", org.ViewReports, nil},
 		{"/oversee/rules/settings", "o-menu-settings", "log", org.ManageRules, nil},
 		{"/flows", "flows", "phone", org.ViewHealth, nil},
 		{"/log", "log", "log", org.ViewAudit, nil},

@@ -197,7 +197,7 @@ type Filter struct {
 }
 
 // MostListed is how far lists on pages count.
-const MostListed = 10000
+const MostListed = 2000
 
 // openOnly reports whether the filter selects open tickets alone: they all have a due (I1).
 func (f Filter) openOnly() bool {

@@ -35,7 +35,7 @@ func stock(t testing.TB, db *storage.DB, n, clocks int, now time.Time, rules str
 	update(`INSERT INTO ticket (id, number, version, revision, state, channel, kind, original_kind, colour, title, body, place, contact_id, call_id, record_id, incident_no,
 		accused_unit, accused_staff, unit_hint, confidential, anonymous, proactive, restricted, validity, round, hold, queue, host, outcome, rating, ground, reply_via, answered_by,
 		decided_by, merged_into, repeat_of, returns, extensions, suspensions, rule_version, opened_by, received_at, opened_at, accepted_at, replied_at, closed_at, changed_at, due_at)
-		`+numbers+`SELECT 'S' || CAST(10000000 + i AS TEXT), '民S-' || CAST(i AS TEXT), 1, 1, CASE WHEN i % 20 = 0 THEN 'HANDLING' ELSE 'CLOSED' END, CASE i % 4 WHEN 0 THEN '12345' ELSE 'hotline' END,
+		`+numbers+`SELECT 'S' || CAST(10000000 + i AS TEXT), '民S-' || CAST(i AS TEXT), 1, 1, CASE WHEN i % 20 = 0 THEN 'HANDLING' WHEN i < CAST($1 AS BIGINT) - 30000 THEN 'ARCHIVED' ELSE 'CLOSED' END, CASE i % 4 WHEN 0 THEN '12345' ELSE 'hotline' END,
 		'complaint', 'complaint', CASE i % 40 WHEN 0 THEN '橙' WHEN 20 THEN '黄' ELSE '蓝' END, '楼下烧烤店夜间噪音扰民' || CAST(i AS TEXT), '每晚十一点以后油烟和噪音影响休息,请有关部门处理。', '平山区站前街道',
 		'C' || CAST(i % 300000 AS TEXT), '', '', '', '', '', '', i % 50 = 1, FALSE, FALSE, i % 100 = 3, 'effective', 0, '', '', CASE WHEN i % 20 = 0 THEN '`+unitA+`' ELSE '' END,
 		CASE WHEN i % 20 = 0 THEN '' ELSE 'rated' END, 5, '', 'phone', '', '', '', '', 0, 0, 0, '`+rules+`', 'system',

@@ -21,16 +21,24 @@ func (o *Office) Sweep(ctx context.Context, db *storage.DB, now time.Time) ([]No
 	if err := db.View(ctx, o.ReadCalendar); err != nil {
 		s.errs = append(s.errs, err)
 	}
-	s.each("clocks", `SELECT DISTINCT ticket_id FROM ticket_clock WHERE next_at <= $1 AND ticket_id > $2 ORDER BY ticket_id LIMIT 200`, []any{at}, s.clocks)
-	s.each("suspensions", `SELECT DISTINCT ticket_id FROM ticket_clock WHERE kind = 'suspend' AND state = 'running' AND due_at <= $1 AND ticket_id > $2 ORDER BY ticket_id LIMIT 200`, []any{at}, s.wake)
-	s.each("ratings", `SELECT id FROM ticket WHERE state IN ('REPLIED', 'ANSWERED') AND id > $1 ORDER BY id LIMIT 200`, nil, s.rating)
-	s.each("archive", `SELECT id FROM ticket WHERE state = 'CLOSED' AND closed_at <= $1 AND id > $2 ORDER BY id LIMIT 200`, []any{storage.At(s.archivable())}, s.archive)
-	s.each("call-backs", `SELECT id FROM ticket_callback WHERE state = 'open' AND warned = FALSE AND due_at < $1 AND id > $2 ORDER BY id LIMIT 200`, []any{at}, s.callback)
-	s.each("alerts", `SELECT id FROM ticket_alert WHERE state = 'RAISED' AND ack_due_at < $1 AND id > $2 ORDER BY id LIMIT 200`, []any{at}, s.alert)
-	s.each("steps", `SELECT DISTINCT ticket_id FROM ticket_step WHERE state = 'open' AND warned = FALSE AND due_at < $1 AND ticket_id > $2 ORDER BY ticket_id LIMIT 200`, []any{at}, s.step)
-	s.each("gradings", `SELECT ticket_id FROM ticket_regrade WHERE ticket_id > $1 ORDER BY ticket_id LIMIT 200`, nil, s.regrade)
+	s.each("clocks", dueClocks, []any{at}, s.clocks)
+	s.each("suspensions", dueSuspensions, []any{at}, s.wake)
+	s.each("ratings", unopenedRatings, nil, s.rating)
+	s.each("archive", settledLong, []any{storage.At(s.archivable())}, s.archive)
+	s.each("call-backs", `SELECT id FROM ticket_callback WHERE state = 'open' AND warned = FALSE AND due_at < $1 ORDER BY due_at, id LIMIT 500`, []any{at}, s.callback)
+	s.each("alerts", `SELECT id FROM ticket_alert WHERE state = 'RAISED' AND ack_due_at < $1 ORDER BY ack_due_at, id LIMIT 500`, []any{at}, s.alert)
+	s.each("steps", `SELECT ticket_id FROM ticket_step WHERE state = 'open' AND warned = FALSE AND due_at < $1 ORDER BY due_at, id LIMIT 500`, []any{at}, s.step)
+	s.each("gradings", `SELECT ticket_id FROM ticket_regrade ORDER BY ticket_id LIMIT 500`, nil, s.regrade)
 	return s.notices, errors.Join(s.errs...)
 }
+
+// The queries of every sweep. Each has an index of its own (migration 96).
+const (
+	dueClocks       = `SELECT ticket_id FROM ticket_clock WHERE next_at <= $1 ORDER BY next_at, ticket_id LIMIT 500`
+	dueSuspensions  = `SELECT ticket_id FROM ticket_clock WHERE kind = 'suspend' AND state = 'running' AND due_at <= $1 ORDER BY due_at, ticket_id LIMIT 500`
+	unopenedRatings = `SELECT id FROM ticket WHERE state IN ('REPLIED', 'ANSWERED') ORDER BY id LIMIT 500`
+	settledLong     = `SELECT id FROM ticket WHERE state = 'CLOSED' AND closed_at <= $1 ORDER BY closed_at, id LIMIT 500`
+)
 
 type sweep struct {
 	o       *Office
@@ -41,20 +49,26 @@ type sweep struct {
 	errs    []error
 }
 
-// each runs do for every id that the query gives; its last argument is the id after which to go on.
+// each runs do for every id that the query gives. What is done leaves the query, so that it is asked again until it gives
+// nothing new; what could not be done stays in it for the next sweep.
 func (s *sweep) each(what, query string, args []any, do func(tx *storage.Tx, id string) ([]Notice, error)) {
-	for last := ""; s.ctx.Err() == nil; {
+	seen := map[string]bool{}
+	for s.ctx.Err() == nil {
 		var ids []string
 		err := s.db.View(s.ctx, func(tx *storage.Tx) (err error) {
-			ids, err = storage.All(tx, storage.Value[string], query, append(slices.Clone(args), last)...)
+			ids, err = storage.All(tx, storage.Value[string], query, args...)
 			return err
 		})
 		if err != nil {
 			s.errs = append(s.errs, fmt.Errorf("sweep %s: %w", what, err))
 			return
 		}
+		full, before := len(ids) == 500, len(seen)
 		for _, id := range ids {
-			last = id
+			if seen[id] {
+				continue
+			}
+			seen[id] = true
 			var raised []Notice
 			err := s.db.Update(s.ctx, func(tx *storage.Tx) (err error) {
 				raised, err = do(tx, id)
@@ -72,7 +86,7 @@ func (s *sweep) each(what, query string, args []any, do func(tx *storage.Tx, id 
 			}
 			s.notices = append(s.notices, raised...)
 		}
-		if len(ids) < 200 {
+		if !full || len(seen) == before {
 			return
 		}
 	}
