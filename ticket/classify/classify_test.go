@@ -89,6 +89,14 @@ func TestOwnCorpusIsReadRight(t *testing.T) {
 		{"own.tsv", 200, figures{0.96, 0.95, 0.95}},
 		{"hard.tsv", 80, figures{0.90, 0.88, 0.90}},
 		{"coded.tsv", 80, figures{0.92, 0.90, 0.85}},
+		{"blind1.tsv", 105, figures{0.95, 0.95, 0.95}},
+		{"blind2.tsv", 105, figures{0.95, 0.94, 0.95}},
+		{"blind3.tsv", 105, figures{0.95, 0.95, 0.95}},
+		{"blind4.tsv", 105, figures{0.93, 0.90, 0.95}},
+		{"blind5.tsv", 100, figures{0.95, 0.95, 0.95}},
+		{"blind6.tsv", 100, figures{0.92, 0.92, 0.90}},
+		{"blind7.tsv", 90, figures{0.92, 0.92, 0.90}},
+		{"blind8.tsv", 60, figures{0.92, 0.92, 0.90}},
 	} {
 		lines := corpus(t, tt.file)
 		if len(lines) < tt.lines {
@@ -113,7 +121,7 @@ func TestNoTestLineIsAnExample(t *testing.T) {
 	for _, e := range examples {
 		taught[string(normalise(e.text, maxText))] = true
 	}
-	for _, name := range []string{"own.tsv", "hard.tsv", "coded.tsv"} {
+	for _, name := range []string{"own.tsv", "hard.tsv", "coded.tsv", "blind1.tsv", "blind2.tsv", "blind3.tsv", "blind4.tsv", "blind5.tsv", "blind6.tsv", "blind7.tsv", "blind8.tsv"} {
 		for _, l := range corpus(t, name) {
 			if taught[string(normalise(l.title, maxText))] {
 				t.Errorf("%s: %q is an example too", name, l.title)
@@ -122,7 +130,7 @@ func TestNoTestLineIsAnExample(t *testing.T) {
 	}
 }
 
-// The examples judged by a model that has not seen them: ten parts, each judged by a model of the other nine, with lexicon and rules.
+// The examples judged by a model that has not seen them: five parts, each judged by a model of the other four, with lexicon and rules.
 func TestExamplesHoldInCrossValidation(t *testing.T) {
 	c := must(t)
 	examples, err := loadExamples(files)
@@ -130,16 +138,16 @@ func TestExamplesHoldInCrossValidation(t *testing.T) {
 		t.Fatal(err)
 	}
 	right := 0
-	for part := range 10 {
+	for part := range 5 {
 		var rest, held []example
 		for i, e := range examples {
-			if i%10 == part {
+			if i%5 == part {
 				held = append(held, e)
 			} else {
 				rest = append(rest, e)
 			}
 		}
-		blind := &Classifier{lex: c.lex, model: train(rest, c.grams)}
+		blind := &Classifier{lex: c.lex, model: train(rest, c.grams), line: trainLinear(rest, c.grams)}
 		for _, e := range held {
 			if blind.Classify(e.text, "").Domain == domains[e.domain].name {
 				right++
@@ -148,8 +156,8 @@ func TestExamplesHoldInCrossValidation(t *testing.T) {
 	}
 	got := float64(right) / float64(len(examples))
 	t.Logf("%d examples, accuracy %.3f", len(examples), got)
-	if got < 0.88 {
-		t.Errorf("accuracy %.3f, want at least 0.88", got)
+	if got < 0.86 {
+		t.Errorf("accuracy %.3f, want at least 0.86", got)
 	}
 }
 

@@ -218,7 +218,7 @@ type rule struct {
 	reason string
 }
 
-const maxClasses = 64
+const maxClasses = 96
 
 func (r *rule) holds(mask *[maxClasses]bool, hits []hit) bool {
 	for _, t := range r.terms {

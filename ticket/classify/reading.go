@@ -1,6 +1,7 @@
 package classify
 
 import (
+	"slices"
 	"sort"
 	"strings"
 )
@@ -53,10 +54,15 @@ func (c *Classifier) read(plain []rune, title bool) reading {
 	if len(grams) > maxGrams {
 		grams = grams[:maxGrams]
 	}
-	r.grams = c.model.score(c.grams(grams))
+	cut := c.grams(grams)
+	r.grams = c.model.score(cut)
+	line := c.line.score(cut)
+	for d := range r.grams {
+		r.grams[d] = min(gramShare*r.grams[d]+lineShare*line[d], gramsMost)
+	}
 	for d := range r.score {
 		sort.SliceStable(r.words[d], func(i, j int) bool { return r.words[d][i].weight(d) > r.words[d][j].weight(d) })
-		r.score[d] = gramShare*r.grams[d] + best[d] + restShare*(sum[d]-best[d])
+		r.score[d] = r.grams[d] + best[d] + restShare*(sum[d]-best[d])
 		if rules[d] != nil {
 			r.rules[d] = rules[d]
 			r.score[d] += rules[d].weight
@@ -106,14 +112,24 @@ func (c *Classifier) rules(hits []hit, plain []rune, title bool) (out [domainsLe
 	return out
 }
 
-// grams are the features of the model: characters and pairs of characters, with places and the neighbours of police stations left out.
+// officeGram stands for any word for the police, so that one mention is one feature: 派出所 alone does not make a text a complaint.
+const officeGram gram = 1 << 62
+
+// grams are the features of the model: characters and pairs of characters, with places and the neighbours of police stations left out
+// and words for the police as one feature.
 func (c *Classifier) grams(plain []rune) []gram {
 	out := make([]gram, 0, 2*len(plain))
 	skip := c.lex.asides(plain)
 	var last rune
-	for i, r := range plain {
+	for i := 0; i < len(plain); i++ {
+		r := plain[i]
 		if skip != nil && skip[i] || !letter(r) {
 			last = 0
+			continue
+		}
+		if w := c.lex.longest(plain, i); w != nil && w.size > 1 && slices.Contains(w.classes, c.lex.police) {
+			out = append(out, officeGram)
+			i, last = i+w.size-1, 0
 			continue
 		}
 		out = append(out, gram(r))
