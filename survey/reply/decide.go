@@ -138,7 +138,8 @@ func (r *reading) unclear(w words, d digits, s summary) string {
 	}
 	// Irony and evasion beside plain blame: 你们可真行，态度恶劣 is blame.
 	blamed := s.bad > 0 && s.good+s.even+s.thanks+s.faint == 0 && (d.value == 0 || d.value >= 4)
-	if word, ok := r.outside("sarcasm", w, blamed); ok {
+	bitter := d.value >= 4 && s.good+s.even+s.thanks+s.faint == 0
+	if word, ok := r.outside("sarcasm", w, blamed); ok && !bitter {
 		return "irony: " + word
 	}
 	if word, ok := r.outside("evade", w, blamed); ok {

@@ -225,6 +225,10 @@ func (n *numbers) answer(from, to, end int, chained bool) {
 			return
 		}
 	}
+	if to < len(text) && (text[to] == '+' || text[to] == '减' || text[to] == '加') && n.closes(to+1) && opens {
+		n.doubt("a digit and a bit") // 1+, 4减
+		return
+	}
 	switch {
 	case from > 0 && isLatin(text[from-1]), from > 1 && text[from-1] == '.' && isLatin(text[from-2]):
 		return

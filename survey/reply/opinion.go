@@ -71,7 +71,7 @@ func (l *Lexicon) judge(text []rune, toks []token, benign []span) words {
 			w.doubt = "ironic sign"
 		}
 		if !t.class.opinionated() {
-			used[k] = conceded
+			used[k] = conceded || reserved || held
 			continue
 		}
 		if t.bare && !l.standsAlone(text, toks, k, clauseStart) && !licensed(toks[:k], text, t.from) {

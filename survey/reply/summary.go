@@ -14,6 +14,7 @@ type summary struct {
 	thanks           int  // level of thanks, 0 = none
 	mild, mildHard   int  // mild criticism outside a reservation; strong mild criticism
 	mildAny          int
+	mildHeld         int // in a reservation
 	gripe            int
 	faint            int
 	facts            int // complaints in facts, outside reservations
@@ -66,7 +67,7 @@ func (r *reading) tally(w words) summary {
 		soso3 = soso3 || o.class == soso
 	}
 	for _, o := range w.opinions {
-		if soso3 && o.class == praise && r.text[o.at] == '比' {
+		if soso3 && (o.class == praise && r.text[o.at] == '比' || o.class == blame && (hasAt(r.text, o.at, []rune("没有想")) || hasAt(r.text, o.at, []rune("没想")))) {
 			o.class = faint // 还行，比以前强: the comparison is not the rating
 		}
 		if o.topic && (o.class == mild || o.class == gripe || o.class == faint) {
@@ -80,6 +81,9 @@ func (r *reading) tally(w words) summary {
 			continue
 		case mild:
 			s.mildAny++
+			if o.reserved && !o.hard {
+				s.mildHeld++
+			}
 			if o.reserved || o.soft || w.outweighed(o.at) {
 				continue
 			}
@@ -125,13 +129,13 @@ func (r *reading) tally(w words) summary {
 	}
 	benign := r.all("benign")
 	for _, f := range r.all("bad") {
-		if _, conceded, topical := reservedFrom(f.from); !topical && !conceded && !hidden(r.text, w.toks, f) && !overlaps(benign, f) && !unreal(r.text, f.from) {
+		if _, conceded, topical := reservedFrom(f.from); !topical && !conceded && !hidden(r.text, w.toks, f) && !overlaps(benign, f) && !unreal(r.text, f.from) && !r.errand(f.from) {
 			s.facts++
 		}
 	}
 	for _, f := range r.all("wait") {
 		reserved, _, topical := reservedFrom(f.from)
-		if !reserved && !topical && !w.outweighed(f.to) {
+		if !reserved && !topical && !w.outweighed(f.to) && !r.errand(f.from) {
 			s.waits++
 		}
 	}
@@ -139,6 +143,21 @@ func (r *reading) tally(w words) summary {
 		s.waits, s.mild, s.mildHard = 0, 0, 0
 	}
 	return s
+}
+
+// errand reports that it is the police who ran or came so often: 民警跑了好几趟.
+func (r *reading) errand(from int) bool {
+	switch r.text[from] {
+	case '跑', '来', '去', '忙':
+	default:
+		return false
+	}
+	for i := from - 1; i >= 0 && !isBoundary(r.text[i]); i-- {
+		if n := r.l.inSet("police", r.text, i); n > 0 && i+n <= from && n > 1 && r.text[i] != '办' && r.text[i] != '你' && r.text[i] != '您' {
+			return true
+		}
+	}
+	return false
 }
 
 // turns notes a 但 or 就是 behind which nothing can be read: the resident holds something back that the lexicon does not know.

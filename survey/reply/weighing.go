@@ -41,7 +41,7 @@ func (s summary) alone() (int, string) {
 		if complaint && !(s.goodWhole && s.facts == 0 && s.gripe == 0 && s.waits == 0 && s.mildHard == 0 && s.mild == 0) {
 			return 0, "praise and a complaint"
 		}
-		if s.mildAny > 0 && !s.goodWhole {
+		if s.mildAny > s.mildHeld && !s.goodWhole {
 			return 0, "praise of one side, criticism of another"
 		}
 		if s.even > 0 || s.faint > 0 && !s.goodWhole {
