@@ -126,7 +126,7 @@ func (h *Hotline) Admit(info sip.Info) (retryAfter time.Duration, ok bool) {
 	}
 	reserve := rules.Reserve
 	if reserve <= 0 {
-		reserve = h.cfg.MaxCalls / 5
+		reserve = h.MaxCalls() / 5
 	}
 	why := ""
 	switch limit := rules.Channels[info.Trunk]; {
@@ -136,7 +136,7 @@ func (h *Hotline) Admit(info sip.Info) (retryAfter time.Duration, ok bool) {
 		why = "caller"
 	case defending && info.Trunk == "" && byAddress >= perAddress:
 		why = "address"
-	case defending && h.cfg.MaxCalls > 0 && all >= h.cfg.MaxCalls-reserve && !h.knows(number):
+	case defending && h.MaxCalls() > 0 && all >= h.MaxCalls()-reserve && !h.knows(number):
 		why = "reserve"
 	default:
 		return 0, true
@@ -235,6 +235,12 @@ func (h *Hotline) SetAdmission(rules Admission) {
 	defer h.gate.mu.Unlock()
 	h.gate.rules = rules
 }
+
+// SetMaxCalls puts another Config.MaxCalls in force. Calls that are up go on, however many they are.
+func (h *Hotline) SetMaxCalls(n int) { h.most.Store(int64(n)) }
+
+// MaxCalls is how many calls are led at a time; 0: no limit.
+func (h *Hotline) MaxCalls() int { return int(h.most.Load()) }
 
 // lookAfter ends what has lasted too long, and makes known what should have ended: it is called with every heartbeat.
 func (h *Hotline) lookAfter() {

@@ -98,6 +98,7 @@ type Hotline struct {
 	draining bool
 	disk     recordingTrouble
 	gate     admission
+	most     atomic.Int64 // calls led at a time: Config.MaxCalls, or what SetMaxCalls says
 	watchers map[chan struct{}]struct{}
 
 	base    context.Context // ends with Close
@@ -156,6 +157,7 @@ func New(cfg Config) (*Hotline, error) {
 		return nil, err
 	}
 	h.gate.rules = cfg.Admission
+	h.most.Store(int64(cfg.MaxCalls))
 	h.gate.looking = make(chan struct{}, lookups)
 	ctx, stop := context.WithCancel(context.Background())
 	h.base, h.stop = ctx, stop

@@ -166,7 +166,7 @@ func (v *visit) settleIn(ctx context.Context) {
 
 // full says whether the hotline leads as many calls as it may; with slack 1, and with 2 a tenth more.
 func (h *Hotline) full(slack int) bool {
-	most := h.cfg.MaxCalls
+	most := h.MaxCalls()
 	if most <= 0 {
 		return false
 	}

@@ -86,6 +86,11 @@ type Config struct {
 	// SRTP says whether the sound of legs over TLS is encrypted; SRTPOffered if empty.
 	SRTP SRTP
 
+	// Bans are those of the guard before a restart. OnBans is told, in one goroutine, of all that is worth keeping until the next one,
+	// whenever it has changed.
+	Bans   []Ban
+	OnBans func([]Ban)
+
 	Limits Limits
 	Now    func() time.Time // wall clock of Info, End and traces; time.Now if nil
 	Log    *slog.Logger     // slog.Default if nil

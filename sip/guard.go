@@ -120,7 +120,7 @@ func newGuard(l Limits, trusted []netip.Prefix) *guard {
 	g.known.Store(&known{trusted: trusted})
 	g.fresh = bucket{tokens: g.limits.NewBurst}
 	g.nets = map[netip.Addr]*bucket{}
-	g.bans = bans{first: g.limits.Ban, marks: map[netip.Addr]offence{}, m: map[netip.Addr]*Ban{}}
+	g.bans = bans{first: g.limits.Ban, marks: map[netip.Addr]offence{}, m: map[netip.Addr]*Ban{}, news: make(chan struct{}, 1)}
 	return g
 }
 

@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"context"
 	"net/netip"
 	"slices"
 	"sync"
@@ -39,6 +40,15 @@ type bans struct {
 	mu    sync.Mutex             //
 	marks map[netip.Addr]offence // of late
 	m     map[netip.Addr]*Ban
+	news  chan struct{} // holds a token after a change
+}
+
+// changed says that there is something new to keep. mu is held.
+func (b *bans) changed() {
+	select {
+	case b.news <- struct{}{}:
+	default:
+	}
 }
 
 type offence struct {
@@ -104,6 +114,7 @@ func (b *bans) offends(ip netip.Addr, points int, why string) {
 	x.Times++
 	x.Why, x.Since, x.Until, x.Kept = why, now, now.Add(min(longestBan, b.first<<min(x.Times-1, 12))), 0
 	told := *x
+	b.changed()
 	b.mu.Unlock()
 	if b.tell != nil {
 		b.tell(told)
@@ -161,7 +172,59 @@ func (s *Server) LiftBan(ip netip.Addr) bool {
 	}
 	delete(b.m, ip)
 	delete(b.marks, ip)
+	b.changed()
 	return true
+}
+
+// restore takes up what was kept of bans before a restart: those that go on, and those whose end was lately enough to count.
+func (b *bans) restore(list []Ban, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, x := range list {
+		ip := near(x.Source)
+		if !ip.IsValid() || now.Sub(x.Until) > longestBan || x.Until.Sub(now) > longestBan || len(b.m) >= mostBans {
+			continue
+		}
+		x.Source = ip
+		b.m[ip] = &x
+	}
+}
+
+// all is everything worth keeping over a restart.
+func (b *bans) all() []Ban {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := make([]Ban, 0, len(b.m))
+	for _, x := range b.m {
+		out = append(out, *x)
+	}
+	slices.SortFunc(out, func(a, b Ban) int { return a.Since.Compare(b.Since) })
+	return out
+}
+
+// keepBans hands the bans to Config.OnBans when they have changed, not more often than every half second, and at the end.
+func (s *Server) keepBans(ctx context.Context) {
+	if s.cfg.OnBans == nil {
+		return
+	}
+	b := &s.guard.bans
+	for {
+		select {
+		case <-b.news:
+			s.safely("OnBans", func() { s.cfg.OnBans(b.all()) })
+		case <-ctx.Done():
+			select {
+			case <-b.news:
+				s.safely("OnBans", func() { s.cfg.OnBans(b.all()) })
+			default:
+			}
+			return
+		}
+		select {
+		case <-time.After(500 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
 }
 
 // spares says whether there is a phone or a call at ip. Nobody outside is at a loopback address.

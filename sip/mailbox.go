@@ -1,6 +1,8 @@
 package sip
 
 import (
+	"cmp"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,19 +25,20 @@ type mailbox struct {
 	after  func(time.Duration, string, func()) *time.Timer
 
 	mu    sync.Mutex
-	last  uint32 // CSeq of the last one handled
-	known bool   // whether last is
-	held  map[uint32]letter
+	last  uint32   // CSeq of the last one handled
+	known bool     // whether last is
+	held  []letter // in the order of CSeq; short, and nil as long as everything comes in order
 
 	seenMu sync.Mutex
-	seen   map[uint32]bool // announced and not handled yet
-	above  uint32          // those up to here have been handled
+	seen   []uint32 // announced and not handled yet
+	above  uint32   // those up to here have been handled
 }
 
 type letter struct {
-	req *gosip.Request
-	tx  serverTx
-	at  time.Time
+	cseq uint32
+	req  *gosip.Request
+	tx   serverTx
+	at   time.Time
 }
 
 // start sets the CSeq after which the next one is due; for a dialog that we opened it is not known.
@@ -55,10 +58,9 @@ func (m *mailbox) announce(cseq uint32) {
 	if cseq <= m.above || len(m.seen) >= maxHeld {
 		return
 	}
-	if m.seen == nil {
-		m.seen = map[uint32]bool{}
+	if !slices.Contains(m.seen, cseq) {
+		m.seen = append(m.seen, cseq)
 	}
-	m.seen[cseq] = true
 }
 
 // deliver handles req now or as soon as those before it have been.
@@ -66,28 +68,20 @@ func (m *mailbox) deliver(req *gosip.Request, tx serverTx) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n := req.CSeq().SeqNo
-	if m.known && n <= m.last || len(m.held) >= maxHeld || m.held[n].req != nil {
+	at, twice := slices.BinarySearchFunc(m.held, n, func(l letter, n uint32) int { return cmp.Compare(l.cseq, n) })
+	if m.known && n <= m.last || len(m.held) >= maxHeld || twice {
 		m.refuse(req, tx)
 		return
 	}
-	if m.held == nil {
-		m.held = map[uint32]letter{}
-	}
-	m.held[n] = letter{req, tx, time.Now()}
+	m.held = slices.Insert(m.held, at, letter{n, req, tx, time.Now()})
 	m.work()
 }
 
 // work handles what is due. mu is held.
 func (m *mailbox) work() {
 	for len(m.held) > 0 {
-		n, first := uint32(0), true
-		for k := range m.held {
-			if first || k < n {
-				n, first = k, false
-			}
-		}
-		l := m.held[n]
-		if wait := m.wait(n, l.at); wait > 0 {
+		l := m.held[0]
+		if wait := m.wait(l.cseq, l.at); wait > 0 {
 			m.after(min(wait, 20*time.Millisecond), "mailbox", func() {
 				m.mu.Lock()
 				defer m.mu.Unlock()
@@ -95,14 +89,14 @@ func (m *mailbox) work() {
 			})
 			return
 		}
-		delete(m.held, n)
-		m.last, m.known = n, true
+		if m.held = slices.Delete(m.held, 0, 1); len(m.held) == 0 {
+			m.held = nil
+		}
+		m.last, m.known = l.cseq, true
 		m.seenMu.Lock()
-		m.above = n
-		for k := range m.seen {
-			if k <= n {
-				delete(m.seen, k)
-			}
+		m.above = l.cseq
+		if m.seen = slices.DeleteFunc(m.seen, func(n uint32) bool { return n <= l.cseq }); len(m.seen) == 0 {
+			m.seen = nil
 		}
 		m.seenMu.Unlock()
 		m.handle(l.req, l.tx)
@@ -116,7 +110,7 @@ func (m *mailbox) wait(n uint32, since time.Time) time.Duration {
 		gap = gapUnseen
 	}
 	m.seenMu.Lock()
-	for k := range m.seen {
+	for _, k := range m.seen {
 		if k < n && k > m.last {
 			gap = gapSeen
 		}

@@ -99,6 +99,7 @@ func New(cfg Config, engine *media.Engine) (*Server, error) {
 	s.guard = newGuard(cfg.Limits, nil)
 	s.guard.known.Store(newKnown(cfg.Trusted, cfg.Denied, cfg.Trunks))
 	s.guard.bans.spare = s.spares
+	s.guard.bans.restore(cfg.Bans, time.Now())
 	s.guard.bans.tell = func(b Ban) {
 		s.log.Warn("sip: a source is not listened to for a while", "source", b.Source, "why", b.Why, "until", b.Until, "times", b.Times)
 	}
@@ -165,6 +166,7 @@ func (s *Server) Serve(ctx context.Context, handle func(context.Context, Call)) 
 	}
 	s.serveOpeners(inner, running.Go)
 	running.Go(func() { s.sweep(inner) })
+	running.Go(func() { s.keepBans(inner) })
 	watching, unwatch := context.WithCancel(inner)
 	var watched sync.WaitGroup
 	s.lines.serve(watching, &watched)

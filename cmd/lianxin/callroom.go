@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -13,9 +14,17 @@ import (
 
 // scheduleCalls adds the jobs that look after the records of calls.
 func (c *centre) scheduleCalls() error {
-	rule := c.cfg.retention(c.db, ivr.Calls{Vault: c.book.Vault}, c.office)
+	c.keepFor(c.cfg)
+	job := c.kept.Load().Job("40 3 * * *")
+	job.Run = func(ctx context.Context, at time.Time) error { return c.kept.Load().Job(job.Spec).Run(ctx, at) } // the rule of that night
+	return c.schedule.Add(job)
+}
+
+// keepFor puts a configuration's rule of how long recordings are kept in force.
+func (c *centre) keepFor(cfg *Config) {
+	rule := cfg.retention(c.db, ivr.Calls{Vault: c.book.Vault}, c.office)
 	rule.Log = c.log
-	return c.schedule.Add(rule.Job("40 3 * * *"))
+	c.kept.Store(&rule)
 }
 
 // recordingHealth is not needed for calls: they go on unrecorded, and say so.

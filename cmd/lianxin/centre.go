@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"lianxin/city"
@@ -78,7 +79,8 @@ type centre struct {
 	prompts    *prompts.Set
 	hotline    *ivr.Hotline
 	flows      *ivr.FlowFiles
-	ringer     *ivr.SurveyCalls         // rings people whom no text reaches
+	ringer     *ivr.SurveyCalls // rings people whom no text reaches
+	kept       atomic.Pointer[ivr.Retention]
 	seated     map[string]desk.Operator // as the board was told
 	reseat     chan struct{}            // delivers when seats or shifts have changed
 
@@ -388,28 +390,12 @@ func (c *centre) sipConfig() sip.Config {
 		cfg.TLS.Certificate, cfg.TLS.Key = c.cfg.SIPCert, c.cfg.SIPKey
 		cfg.SRTP = sip.SRTP(c.cfg.SIPSRTP)
 	}
-	for _, list := range []struct {
-		from []string
-		to   *[]netip.Prefix
-	}{{c.cfg.SIPTrusted, &cfg.Trusted}, {c.cfg.SIPDenied, &cfg.Denied}} {
-		for _, text := range list.from {
-			p, _ := prefix(text) // check has read it
-			*list.to = append(*list.to, p)
-		}
-	}
+	w := c.cfg.wiring()
+	cfg.Trusted, cfg.Denied, cfg.Trunks, cfg.Outbound = w.Trusted, w.Denied, w.Trunks, w.Outbound
+	cfg.Bans, cfg.OnBans = c.readBans(), c.writeBans
 	if c.cfg.PublicIP != "" {
 		cfg.PublicIP = netip.MustParseAddr(c.cfg.PublicIP) // check has read it
 	}
-	trunk := sip.Trunk{Name: "trunk"}
-	for _, t := range c.cfg.Trunks {
-		p, _ := prefix(t)
-		trunk.Addrs = append(trunk.Addrs, p)
-	}
-	if len(trunk.Addrs) > 0 {
-		cfg.Trunks = []sip.Trunk{trunk}
-	}
-	cfg.Trunks = append(cfg.Trunks, c.cfg.Telephony.trunks()...)
-	cfg.Outbound = c.cfg.Telephony.outbound(c.cfg.Hotline)
 	cfg.Private = func(to string) bool { return c.hotline != nil && c.hotline.Private(to) }
 	return cfg
 }

@@ -37,11 +37,15 @@ func (m *Main) configure(args []string) (*Config, error) {
 	if _, err := parser.Parse(args); err != nil {
 		return nil, err
 	}
+	if cli.Config.Telephony, err = readTelephony(cli.File); err != nil {
+		return nil, err
+	}
 	return &cli.Config, cli.Config.check()
 }
 
-// reload takes up, on SIGHUP, what of the configuration can change without a restart: the level of the log and the rules by which
-// calls are let in. A configuration that cannot be read changes nothing.
+// reload takes up, on SIGHUP, what of the configuration can change without a restart and without dropping a call: the level of the log,
+// the rules by which calls are let in and how many, trunks, what may be called out, trusted and denied sources, and how long recordings
+// are kept. A configuration that cannot be read, or that would not work, changes nothing.
 func (c *centre) reload(ctx context.Context) {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
@@ -60,6 +64,13 @@ func (c *centre) reload(ctx context.Context) {
 
 func (c *centre) reconfigure() {
 	next, err := c.cfg.reread()
+	if err == nil && next.Hotline != c.cfg.Hotline { // pages, flows and records have it from the start
+		c.log.Warn("the number of the hotline changes with a restart only", "configured", next.Hotline)
+		next.Hotline = c.cfg.Hotline
+	}
+	if err == nil {
+		err = c.phones.Rewire(next.wiring()) // the one step that may refuse
+	}
 	if err != nil {
 		c.log.Error("configuration not taken up", "err", err)
 		return
@@ -67,5 +78,7 @@ func (c *centre) reconfigure() {
 	c.cfg.LogLevel = next.LogLevel
 	c.cfg.setLevel()
 	c.hotline.SetAdmission(next.admission())
-	c.log.Info("configuration taken up", "log_level", next.LogLevel)
+	c.hotline.SetMaxCalls(next.MaxCalls)
+	c.keepFor(next)
+	c.log.Info("configuration taken up", "log_level", next.LogLevel, "max_calls", next.MaxCalls, "trunks", len(next.wiring().Trunks), "recording_days", next.RecordingDays)
 }
