@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -434,3 +435,35 @@ func (r *replay) read(p []byte) (int, netip.AddrPort, error) {
 }
 func (r *replay) write([]byte, netip.AddrPort) error        { return nil }
 func (r *replay) writeControl([]byte, netip.AddrPort) error { return nil }
+
+// FuzzTelephoneEvents: whatever events say, there are no more keys than events, and all of them are on the keypad.
+func FuzzTelephoneEvents(f *testing.F) {
+	f.Add([]byte{5, 0x0A, 0, 0, 0, 5, 0x8A, 3, 0x20, 0, 5, 0x8A, 3, 0x20, 0, 11, 0x8A, 0, 0, 9})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		l, _ := wireLeg(t, both(atSDP))
+		l.frame(0)
+		events := 0
+		for ; len(b) >= 5 && events < 60; events++ {
+			l.in.events.receive(l, b[:4], uint32(b[4]), b[1]&1 == 1, int64(events))
+			b = b[5:]
+		}
+		l.in.events.receive(l, b, 1000, false, 61) // too short
+		events++
+		l.in.events.expire(l, 200)
+		for n := 0; ; n++ {
+			select {
+			case d := <-l.Digits():
+				if !strings.ContainsRune("0123456789*#ABCD", d.Key) {
+					t.Fatalf("%q", d.Key)
+				}
+				continue
+			default:
+			}
+			if n > events {
+				t.Fatalf("%d keys of %d events", n, events)
+			}
+			break
+		}
+		l.finish(201)
+	})
+}
