@@ -541,7 +541,7 @@ func TestTheLogHoldsNoTextAndNoNumbers(t *testing.T) {
 			events, err := audit.After(tx, 0, 10000)
 			for _, e := range events {
 				p := string(e.Payload)
-				for _, leak := range []string{"13987654321", "4321", "张三", "19900101", "找"} {
+				for _, leak := range []string{"13987654321", "654321", "张三", "19900101", "找"} {
 					if strings.Contains(p, leak) && strings.HasPrefix(e.Stream, "ticket/") {
 						h.t.Errorf("%s holds %q: %s", e.Type, leak, p)
 					}
