@@ -61,7 +61,7 @@ func (s *Server) readImports(tx *storage.Tx, r *http.Request, u *user) (v import
 	}
 	names := map[string]string{}
 	for _, c := range all {
-		if c.Enabled && c.Kind != ticket.PublicChannel && mayImport(u, c) {
+		if c.Enabled && (c.External || c.ByHand && c.Kind != ticket.PublicChannel) && mayImport(u, c) {
 			v.Channels = append(v.Channels, c)
 			names[c.Code] = c.Name
 		}

@@ -12,6 +12,7 @@ import (
 func (s *Server) noticeRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /notices", s.may(org.ViewTicket, s.noticeList))
 	mux.HandleFunc("GET /notices/live", s.may(org.ViewTicket, s.noticeListLive))
+	mux.HandleFunc("POST /notices/read", s.may(org.ViewTicket, s.readNotices))
 	mux.HandleFunc("POST /notices/{id}/read", s.may(org.ViewTicket, s.readNotice))
 }
 
@@ -53,4 +54,31 @@ func (s *Server) readNotice(w http.ResponseWriter, r *http.Request, u *user) {
 		return
 	}
 	http.Redirect(w, r, "/notices", http.StatusSeeOther)
+}
+
+// readNotices marks as read what stood on the page: notices that came since are not among them.
+func (s *Server) readNotices(w http.ResponseWriter, r *http.Request, u *user) {
+	in, ok := s.form(w, r)
+	if !ok {
+		return
+	}
+	n := 0
+	err := s.DB.Update(r.Context(), func(tx *storage.Tx) error {
+		for _, id := range in.list("id") {
+			err := s.Office.ReadNotice(tx, id, ticket.Staff(u.Staff))
+			if _, refused := ticket.RefusedWith(err); refused || errors.Is(err, storage.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			n++
+		}
+		return nil
+	})
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	s.done(w, r, "/notices", translate(s.lang(r), "notices-read-n", n))
 }

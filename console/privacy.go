@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"lianxin/org"
+	"lianxin/privacy"
 )
 
 func (s *Server) privacyRoutes(mux *http.ServeMux) {
@@ -41,7 +42,7 @@ func (s *Server) privacyPage(w http.ResponseWriter, r *http.Request, u *user) {
 		if s.lang(r) == "en" {
 			zh = en
 		}
-		v.Rows = append(v.Rows, keptView{zh, d.Period.String(), d.Before, d.Rows})
+		v.Rows = append(v.Rows, keptView{zh, periodIn(s.lang(r), d.Period), d.Before, d.Rows})
 		v.Total += d.Rows
 	}
 	s.render(w, r, http.StatusOK, "privacy", "", "privacy", v)
@@ -59,4 +60,15 @@ func (s *Server) privacyRun(w http.ResponseWriter, r *http.Request, u *user) {
 		n += d.Done
 	}
 	s.done(w, r, "/privacy", translate(s.lang(r), "privacy-done", n))
+}
+
+// periodIn is a period in words.
+func periodIn(lang string, p privacy.Period) string {
+	switch {
+	case p.Years > 0:
+		return translate(lang, "period-y", p.Years)
+	case p.Months > 0:
+		return translate(lang, "period-m", p.Months)
+	}
+	return translate(lang, "period-d", p.Days)
 }

@@ -11,6 +11,7 @@ import (
 	"lianxin/org"
 	"lianxin/storage"
 	"lianxin/ticket"
+	"lianxin/workday"
 )
 
 // ticketRoutes are the pages of tickets, call-backs and alerts, and the audit log.
@@ -135,6 +136,8 @@ func (s *Server) readTicketList(tx *storage.Tx, r *http.Request, u *user) (v tic
 		if len(states) == 0 {
 			f.Open = true
 		}
+	case q.Get("due") == "today":
+		f.Open, f.DueBefore, v.Tab = true, workday.DayOf(now).End(), "due"
 	case q.Get("overdue") != "":
 		f.Open, f.DueBefore, v.Tab = true, now, "overdue"
 	case f.Open:
@@ -146,7 +149,7 @@ func (s *Server) readTicketList(tx *storage.Tx, r *http.Request, u *user) (v tic
 		f.Order = ticket.ByNewest
 	}
 	v.Narrowed = f.Text != "" || f.State != "" || f.Channel != "" || f.Colour != "" || q.Get("unit") != ""
-	for _, t := range []tab{{Key: "mine", Query: "?mine=1"}, {Key: "open", Query: "?open=1"}, {Key: "overdue", Query: "?overdue=1"}, {Key: "all", Query: "?"}} {
+	for _, t := range []tab{{Key: "mine", Query: "?mine=1"}, {Key: "open", Query: "?open=1"}, {Key: "due", Query: "?due=today"}, {Key: "overdue", Query: "?overdue=1"}, {Key: "all", Query: "?"}} {
 		t.Current = t.Key == v.Tab
 		v.Tabs = append(v.Tabs, t)
 	}

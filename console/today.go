@@ -142,7 +142,7 @@ func (t *tasks) figures(day workday.Day) (out []todayFigure, colours []colourCou
 	out = []todayFigure{
 		{t.t("open-tickets"), "", "", "/tickets?open=1", c.Open},
 		{t.t("today-overdue"), "", look(c.Overdue, "bad"), "/tickets?overdue=1", c.Overdue},
-		{t.t("today-due"), "", look(c.DueToday, "warn"), "/tickets?open=1", c.DueToday},
+		{t.t("today-due"), "", look(c.DueToday, "warn"), "/tickets?due=today", c.DueToday + c.Overdue},
 		{t.t("today-opened"), "", "", "", c.OpenedToday},
 		{t.t("today-closed"), "", "", "", c.ClosedToday},
 	}

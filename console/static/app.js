@@ -34,6 +34,17 @@ setInterval(tick, 1000);
 document.addEventListener('htmx:after:swap', tick);
 tick();
 
+// On a telephone tables fold, and their heads go: a figure then says itself what it counts.
+function label() {
+  for (const table of document.querySelectorAll('table.fold')) {
+    const heads = [...table.querySelectorAll('thead th')].map(th => th.textContent.trim());
+    for (const row of table.querySelectorAll('tbody tr'))
+      [...row.cells].forEach((cell, i) => { if (heads[i] && cell.classList.contains('num')) cell.dataset.head = heads[i]; });
+  }
+}
+document.addEventListener('htmx:after:swap', label);
+label();
+
 document.addEventListener('click', event => {
   if (event.target.closest('[data-menu]')) document.body.classList.toggle('menu-open');
   else if (event.target.closest('.side a, .shade')) document.body.classList.remove('menu-open');
