@@ -120,21 +120,25 @@ func LoadRules(fsys fs.FS) (*Rules, error) {
 	var r Rules
 	var spec lexiconSpec
 	sum := sha256.New()
-	for _, f := range []struct {
-		name string
-		into any
-	}{{"rules.yaml", &r}, {"lexicon.yaml", &spec}} {
-		b, err := fs.ReadFile(fsys, f.name)
+	read := func(name string, into any) error {
+		b, err := fs.ReadFile(fsys, name)
 		if err != nil {
-			return nil, fmt.Errorf("load grading rules: %w", err)
+			return fmt.Errorf("load grading rules: %w", err)
 		}
 		sum.Write(b)
-		if err := yaml.UnmarshalWithOptions(b, f.into, yaml.Strict()); err != nil {
-			return nil, fmt.Errorf("load grading rules: %s: %w", f.name, err)
+		if err := yaml.UnmarshalWithOptions(b, into, yaml.Strict()); err != nil {
+			return fmt.Errorf("load grading rules: %s: %w", name, err)
 		}
+		return nil
+	}
+	if err := read("rules.yaml", &r); err != nil {
+		return nil, err
 	}
 	if err := r.check(); err != nil {
 		return nil, fmt.Errorf("load grading rules: rules.yaml: %w", err)
+	}
+	if err := read("lexicon.yaml", &spec); err != nil {
+		return nil, err
 	}
 	lex, err := spec.compile(r.byCode)
 	if err != nil {

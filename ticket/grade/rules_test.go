@@ -75,7 +75,7 @@ func TestUnsoundRulesAreRefusedWithTheReason(t *testing.T) {
 		{"<banner>\n", "<banners>\n", "no set"},
 		{"<height> ..8 要跳", "<height> ..99 要跳", "gap"},
 		{"      救命 $", "      ..3 救命 $", "cannot stand"},
-		{"guards: [negation, past, resolved, dead", "guards: [negation, passed, resolved, dead", "no guard"},
+		{"guards: [negation, past, long_past, resolved, dead", "guards: [negation, passed, long_past, resolved, dead", "no guard"},
 		{"scope: clause\n    before: 7", "scope: cause\n    before: 7", "scope"},
 		{"    factor: gathering", "    factor: gatherings", "no factor"},
 		{"school: 学校", "school: 學校", "as the reader sees it"},
