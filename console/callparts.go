@@ -58,7 +58,7 @@ func (o CallOut) with(c ivr.Record, p ivr.Parts) CallOut {
 	for _, s := range p.Stays {
 		x := StayOut{Queue: s.Queue, Joined: s.Joined.In(workday.Zone), Position: s.Position, Left: stampOrNil(s.Left), WaitMS: s.Wait(c.Seen).Milliseconds(), Outcome: s.Outcome,
 			Label: s.OutcomeLabel(), Operator: s.Operator}
-		if s.Placed.Before(s.Joined) {
+		if s.Kept() {
 			x.Placed = stampOrNil(s.Placed)
 		}
 		o.Queues = append(o.Queues, x)

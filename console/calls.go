@@ -124,7 +124,6 @@ type stayView struct {
 	ivr.Stay
 	Title string
 	Wait  time.Duration
-	Kept  bool // the place counted from before
 }
 
 // clipView is a part of the recording; From and To are seconds in it.
@@ -137,7 +136,7 @@ type clipView struct {
 // parts lays out what belongs to the call beside its record.
 func (v *callView) parts(s *Server, lang string, p ivr.Parts) {
 	for _, x := range p.Stays {
-		v.Stays = append(v.Stays, stayView{x, s.queueTitle(x.Queue), x.Wait(s.Now()), x.Placed.Before(x.Joined)})
+		v.Stays = append(v.Stays, stayView{x, s.queueTitle(x.Queue), x.Wait(s.Now())})
 	}
 	v.Answers = p.Answers
 	for _, x := range clips(v.Call, p) {

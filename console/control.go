@@ -2,6 +2,7 @@ package console
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -41,6 +42,13 @@ type liveView struct {
 	Colleagues []desk.OperatorView
 
 	Error, To string
+
+	Stale bool // the page's panel offers what the reader may do no more, or not what they may now
+}
+
+// Panel names what the panel of the page offers: it is drawn anew only when that has changed, so that nobody's typing is lost.
+func (v liveView) Panel() string {
+	return fmt.Sprintf("%t-%t-%t-%t", v.Gone, v.Commands, v.Supervises, v.Picks)
 }
 
 // Who names a party: a colleague's name with the extension.
@@ -124,7 +132,9 @@ func (s *Server) liveState(w http.ResponseWriter, r *http.Request, u *user) {
 		s.fail(w, r, err)
 		return
 	}
-	s.render(w, r, http.StatusOK, "live-call", "state", "live-call", v)
+	was := r.URL.Query().Get("panel")
+	v.Stale = was != "" && was != v.Panel()
+	s.render(w, r, http.StatusOK, "live-call", "live", "live-call", v)
 }
 
 // liveOrder carries out what the reader asks of the call.

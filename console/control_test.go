@@ -210,3 +210,15 @@ func TestProgramsOrderInTheNameOfAPerson(t *testing.T) {
 		t.Errorf("%d %s", status, body)
 	}
 }
+
+func TestThePanelOfALiveCallFollowsWhatItsReaderMayDoNow(t *testing.T) {
+	h := newHouse(t)
+	h.withCalls("operator1")
+	b := h.as("operator1")
+	if p := b.get("/live/talk/state?panel=false-false-false-false"); !strings.Contains(p.body, `hx-target="#control"`) || !strings.Contains(p.body, "/live/talk/consult") {
+		t.Error("who has just answered is not offered to consult") // the page was opened while it still rang
+	}
+	if p := b.get("/live/talk/state?panel=false-true-false-false"); strings.Contains(p.body, `hx-target="#control"`) {
+		t.Error("what somebody types is drawn over")
+	}
+}

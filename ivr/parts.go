@@ -31,6 +31,9 @@ func (s Stay) Wait(now time.Time) time.Duration {
 	return s.Left.Sub(s.Joined)
 }
 
+// Kept says whether the place counted from before: the moment in which it is given lies between the two clocks.
+func (s Stay) Kept() bool { return s.Joined.Sub(s.Placed) > time.Second }
+
 // OutcomeLabel is how a wait ended, for staff (zh-CN).
 func (s Stay) OutcomeLabel() string {
 	switch s.Outcome {
@@ -95,7 +98,7 @@ func (p Parts) write(b *strings.Builder, r Record) {
 		if s.Position > 0 {
 			fmt.Fprintf(b, "  place %d", s.Position)
 		}
-		if s.Placed.Before(s.Joined) {
+		if s.Kept() {
 			fmt.Fprintf(b, "  kept since %s", s.Placed.In(r.Started.Location()).Format("15:04:05"))
 		}
 		if s.Operator != "" {
