@@ -58,7 +58,7 @@ func (s *Server) trace(tx *storage.Tx, id string, by ticket.Actor) (ivr.Record, 
 // Measures of the drawing, in its own units.
 const (
 	laneStep = 270
-	laneLeft = 150
+	laneLeft = 100
 	rungStep = 34
 	rungTop  = 56
 )
@@ -132,7 +132,7 @@ func (v *traceView) draw(text func(ivr.Step) string) {
 			if runes := []rune(label); len(runes) > 42 {
 				label = string(runes[:41]) + "…"
 			}
-			line(time.Duration(steps[0].At)*time.Millisecond, rungView{Label: label, Note: true, X1: laneLeft + laneStep})
+			line(time.Duration(steps[0].At)*time.Millisecond, rungView{Label: label, Note: true, X1: laneLeft}) // beside the times, where a small screen shows it
 		}
 	}
 	for _, m := range v.Trace.Rungs() {
