@@ -25,6 +25,7 @@ func (o *Outbox) pump(ctx context.Context, l *line, t *Tally) error {
 	results := make(chan done, o.Limits.Workers)
 	var ready []done
 	var errs error
+	open := asking{}
 	for flying, dry := 0, false; ; {
 		room, wait := 0, time.Duration(0)
 		if !dry && errs == nil && ctx.Err() == nil {
@@ -33,7 +34,7 @@ func (o *Outbox) pump(ctx context.Context, l *line, t *Tally) error {
 			}
 		}
 		if room > 0 || len(ready) > 0 {
-			msgs, err := o.turn(ctx, l, ready, room)
+			msgs, err := o.turn(ctx, l, &open, ready, room)
 			for _, d := range ready {
 				t.count(d.outcome)
 			}
@@ -105,24 +106,54 @@ func noted(all []done, errs error) ([]done, error) {
 	return ready, errs
 }
 
+// asking spares most turns of a busy pump the look for texts to be asked about: none are looked for in the seven turns
+// after one that has found none, while there is enough to be sent.
+type asking struct{ skip int }
+
+// after notes what a turn has claimed.
+func (a *asking) after(msgs []claimed, room int) {
+	if room == 0 {
+		return
+	}
+	if a.skip > 0 {
+		a.skip--
+		return
+	}
+	for _, m := range msgs {
+		if m.State != Sending {
+			return
+		}
+	}
+	a.skip = 7
+}
+
 // turn notes outcomes and claims texts: first those to be asked about, which get at most half of the room, then those to
 // be sent.
-func (o *Outbox) turn(ctx context.Context, l *line, ready []done, room int) ([]claimed, error) {
+func (o *Outbox) turn(ctx context.Context, l *line, open *asking, ready []done, room int) ([]claimed, error) {
 	var msgs []claimed
+	skipped := open.skip > 0
 	name, free := l.carrier.Name(), o.takesFree(l)
 	err := o.stores.Do(ctx, func(tx *storage.Tx) (err error) {
 		msgs = nil
 		if err := o.recordAll(tx, ready); err != nil || room == 0 {
 			return err
 		}
-		if msgs, err = o.claim(tx, claimOpen, name, free, (room+1)/2); err != nil || len(msgs) == room {
+		if !skipped {
+			if msgs, err = o.claim(tx, claimOpen, name, free, (room+1)/2); err != nil || len(msgs) == room {
+				return err
+			}
+		}
+		asked := len(msgs)
+		send, err := o.claim(tx, claimQueued, name, free, room-asked)
+		if msgs = append(msgs, send...); err != nil || !skipped || len(msgs) == room {
 			return err
 		}
-		send, err := o.claim(tx, claimQueued, name, free, room-len(msgs))
-		msgs = append(msgs, send...)
+		ask, err := o.claim(tx, claimOpen, name, free, room-len(msgs))
+		msgs = append(msgs, ask...)
 		return err
 	})
 	if err == nil {
+		open.after(msgs, room)
 		for i := range msgs {
 			if msgs[i].State == Sending {
 				msgs[i].wait = o.charge(l, msgs[i].Segments)
