@@ -421,11 +421,15 @@ func (s *Server) apiMessages(ctx context.Context, in *struct {
 	Campaign string `query:"campaign" doc:"such as survey:2026-11-22"`
 	State    string `query:"state" enum:"queued,sending,unknown,accepted,delivered,failed,expired,cancelled"`
 }) (*listOf[MessageOut], error) {
-	if _, err := caller(ctx, org.ViewTexts); err != nil {
+	by, err := caller(ctx, org.ViewTexts)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.allUnits(ctx, by); err != nil {
 		return nil, err
 	}
 	var out *listOf[MessageOut]
-	err := s.DB.View(ctx, func(tx *storage.Tx) error {
+	err = s.DB.View(ctx, func(tx *storage.Tx) error {
 		items, total, err := s.Outbox.List(tx, sms.Filter{Campaign: in.Campaign, State: sms.State(in.State), Limit: in.Limit, Offset: in.Offset})
 		out = list(items, total, messageOut)
 		return err
@@ -439,11 +443,15 @@ func (s *Server) apiMessages(ctx context.Context, in *struct {
 func (s *Server) apiMessage(ctx context.Context, in *struct {
 	ID string `path:"id"`
 }) (*one[MessageOut], error) {
-	if _, err := caller(ctx, org.ViewTexts); err != nil {
+	by, err := caller(ctx, org.ViewTexts)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.allUnits(ctx, by); err != nil {
 		return nil, err
 	}
 	var out one[MessageOut]
-	err := s.DB.View(ctx, func(tx *storage.Tx) error {
+	err = s.DB.View(ctx, func(tx *storage.Tx) error {
 		m, err := s.Outbox.Get(tx, in.ID)
 		if err != nil {
 			return err
