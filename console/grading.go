@@ -39,6 +39,7 @@ type gradingView struct {
 // gradingRow is one line that can be changed.
 type gradingRow struct {
 	Input, Name, Value, Note string
+	Shown                    string // in words, for those who only read
 	Colour                   string
 }
 
@@ -52,10 +53,10 @@ type gradingVersion struct {
 func (v *gradingView) show(r *grade.Rules) {
 	v.ID, v.Author = r.ID(), r.Author
 	for _, c := range grade.Colours[:3] {
-		v.Colours = append(v.Colours, gradingRow{Input: "colour." + string(c), Colour: string(c), Value: limitsText(r.Colours[c])})
+		v.Colours = append(v.Colours, gradingRow{Input: "colour." + string(c), Colour: string(c), Value: limitsText(r.Colours[c]), Shown: limitsText(r.Colours[c])})
 	}
 	for _, f := range r.Factors {
-		row := gradingRow{Input: "factor." + f.Code, Name: f.Name, Value: strconv.Itoa(f.Points)}
+		row := gradingRow{Input: "factor." + f.Code, Name: f.Name, Value: strconv.Itoa(f.Points), Shown: f.Worth()}
 		if len(f.Steps) > 0 {
 			row.Value = stepsText(f.Steps)
 		}

@@ -58,3 +58,30 @@ func TestGradingRulesAreProposedAndConsentedToOnTheirPage(t *testing.T) {
 		t.Errorf("graded by the new version: %s %d", x.Colour, x.GradeEvent)
 	}
 }
+
+func TestTheGradingPageFitsAPhoneAndADesk(t *testing.T) {
+	s := newHouse(t).fill()
+	v := &gradingView{}
+	v.show(grade.DefaultRules())
+	f := form("version", "2026.12-1", "effective", "2026-11-23", "note", "同一诉求两人起计分", "factor.group", "2:15 5:25 10:40")
+	for _, rows := range [][]gradingRow{v.Colours, v.Event, v.Person} {
+		for _, r := range rows {
+			if !f.Has(r.Input) {
+				f.Set(r.Input, r.Value)
+			}
+		}
+	}
+	if p := s.as("admin1").post("/grading", f); p.status != http.StatusOK {
+		t.Fatalf("propose: %d %s", p.status, alertIn(p.body))
+	}
+	for name, size := range map[string][2]int64{"phone": {390, 844}, "desk": {1366, 900}} {
+		for _, login := range []string{"admin1", "leader1"} {
+			w := s.window(t, login, size[0], size[1])
+			w.open("/grading")
+			w.shot(name + "-grading-" + login)
+			if out := eval[[]string](w, wider); len(out) > 0 {
+				t.Errorf("%s sticks out at %d px: %q", login, size[0], out)
+			}
+		}
+	}
+}

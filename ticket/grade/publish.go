@@ -62,7 +62,7 @@ func (r *Rules) Changes(other *Rules) []Change {
 	}
 	for _, f := range r.Factors {
 		g := other.byCode[f.Code]
-		say(f.Name, f.worth(), g.worth())
+		say(f.Name, f.Worth(), g.Worth())
 		say(f.Name+"(名称)", f.Name, g.Name)
 		say(f.Name+"(直接定红)", fmt.Sprint(f.Hard), fmt.Sprint(g.Hard))
 		say(f.Name+"(择高计分)", f.Family, g.Family)
@@ -85,8 +85,8 @@ func limits(list []Limit) string {
 	return strings.ReplaceAll(strings.Join(out, "或"), "且P≥0", "")
 }
 
-// worth is what a factor counts, in words.
-func (f *FactorRule) worth() string {
+// Worth is what the factor counts, in words for staff.
+func (f *FactorRule) Worth() string {
 	if len(f.Steps) == 0 {
 		return fmt.Sprintf("%d分", f.Points)
 	}
