@@ -120,10 +120,17 @@ func TestCheckNamesMissingPromptsAndCategories(t *testing.T) {
 	if err == nil {
 		t.Fatal("missing prompts were not noticed")
 	}
-	for _, want := range []string{"there is no prompt greeting", "message plays the prompt beep", "no category huzheng", "no kind of request help"} {
+	for _, want := range []string{"there is no prompt greeting", "message plays the prompt beep", "no kind of request help"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("problems:\n%v\nwant %q", err, want)
 		}
+	}
+	f, err = Parse("f.yaml", []byte("flow: f\nversion: 1\nstart: a\nnodes:\n  a: {answer: huzheng, solved: b, person: b}\n  b: {hangup: goodbye}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Check(Known{Prompt: yes, Category: func(c string) bool { return c != "huzheng" }, Kind: yes}); err == nil || !strings.Contains(err.Error(), "no category huzheng") {
+		t.Errorf("a category that is not there: %v", err)
 	}
 }
 
