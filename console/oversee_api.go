@@ -47,6 +47,7 @@ func (s *Server) overseeAPI(api huma.API) {
 	huma.Get(api, "/api/v1/oversight/{kind}/{id}", s.apiMatter, named("get-matter", "One matter by id or number"))
 	huma.Post(api, "/api/v1/oversight/{kind}/act/{action}", s.apiOpenMatter, named("open-matter", "Open a matter: the action and fields of the form on its page"), created)
 	huma.Post(api, "/api/v1/oversight/{kind}/{id}/act/{action}", s.apiMatterAct, named("act-on-matter", "Run a command on a matter: the action and fields of the form on its page"))
+	s.dualAPI(api)
 	huma.Get(api, "/api/v1/warnings", s.apiWarnings, named("list-warning-rules", "Rules of early warning with their figures of the last days"))
 }
 
@@ -85,7 +86,7 @@ func (s *Server) matterOut(tx *storage.Tx, m oversee.Matter, by ticket.Actor, n 
 
 func (s *Server) apiMatters(ctx context.Context, in *struct {
 	Paging
-	Kind   string `path:"kind" enum:"supervision,topic,consult,duty,expert,order,backcheck,clue,measure,watch,period,link,escalation,badrating,mediation"`
+	Kind   string `path:"kind" enum:"supervision,topic,consult,duty,expert,order,backcheck,clue,measure,watch,period,link,escalation,badrating,mediation,outreach"`
 	State  string `query:"state"`
 	Open   bool   `query:"open"`
 	Ticket string `query:"ticket" doc:"id or number of a ticket"`

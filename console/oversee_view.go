@@ -149,6 +149,8 @@ func describe(m oversee.Matter, words map[string]string, n names) (title, note s
 			note += fmt.Sprintf(" · 受益%d人", m.Beneficiaries)
 		}
 		return t(m.Title), note
+	case *oversee.Outreach:
+		return m.WayLabel() + " · " + m.Area, t(m.Plan)
 	case *oversee.Mediation:
 		return t(m.Title), m.SortLabel() + " · " + m.Since.String()
 	case *oversee.BadRating:
@@ -327,6 +329,10 @@ func (v *matterView) fill() error {
 		v.section("conclusion", overItem{Text: v.text(m.Conclusion), Note: v.names.Who(m.By)})
 		v.section("basis", overItem{Text: v.text(m.Basis)})
 		v.section("minutes", overItem{Text: v.text(m.Minutes)})
+	case *oversee.Outreach:
+		if err := v.fillOutreach(m); err != nil {
+			return err
+		}
 	case *oversee.Mediation:
 		v.fillMediation(m)
 	case *oversee.BadRating:

@@ -76,7 +76,7 @@ type causeRow struct {
 }
 
 func (s *Server) causeRoutes(mux *http.ServeMux) {
-	mux.HandleFunc("GET /causes", s.may(org.ViewReports, s.causesPage))
+	mux.HandleFunc("GET /causes", s.may(org.ViewRules, s.causesPage))
 	mux.HandleFunc("POST /causes", s.may(org.ManageRules, s.putCause))
 }
 

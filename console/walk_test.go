@@ -156,6 +156,9 @@ func leaveOut(r route) bool {
 var furtherNeeds = map[string]func(org.Role) bool{
 	// The channels decide: whoever may bring a file into none of them has no business there.
 	"GET /imports": func(r org.Role) bool { return org.Can(r, org.ImportData) || org.Can(r, org.ViewRestricted) },
+	// The answer to a file is the page with what it says of tickets.
+	"POST /dual":    func(r org.Role) bool { return org.Can(r, org.ViewAlerts) },
+	"POST /silence": func(r org.Role) bool { return org.Can(r, org.ViewAlerts) },
 	// Who proposes has read the rating; who decides reads the proposal only.
 	"POST /exclusions": func(r org.Role) bool { return org.Can(r, org.ViewSurvey) },
 }

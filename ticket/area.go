@@ -106,7 +106,7 @@ var Bands = []string{"0-15", "16-29", "30-44", "45-59", "60+"}
 
 // PutPopulation enters numbers of residents, in place of those that are there.
 func (o *Office) PutPopulation(tx *storage.Tx, list []Population, by Actor) error {
-	if !by.may(org.ManageRules) {
+	if !by.may(org.ImportData) {
 		return noRole()
 	}
 	for i, p := range list {

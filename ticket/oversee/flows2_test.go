@@ -335,3 +335,68 @@ func TestAnInstructionBeginsSupervision(t *testing.T) {
 		t.Errorf("%+v", all)
 	}
 }
+
+// SIL-1: the community that hardly anybody speaks from stands first, is told of once, and what an outreach brought is counted.
+func TestTheSilentCommunityIsListedFirstAndAnOutreachsEffectIsCounted(t *testing.T) {
+	each2(t, func(h *house) {
+		h.update(func(tx *storage.Tx) error {
+			areas := []ticket.Area{{Code: "210502", Level: 1, Name: "平山区"}, {Code: "210502001", Parent: "210502", Level: 2, Name: "南地街道"}}
+			var people []ticket.Population
+			for i, name := range []string{"南地", "德泰", "兴隆", "永强"} {
+				code := "21050200100" + string(rune('2'+i))
+				areas = append(areas, ticket.Area{Code: code, Parent: "210502001", Level: 3, Name: name + "社区居委会"})
+				people = append(people, ticket.Population{Area: code, Residents: 5000, Source: "2020年普查"})
+			}
+			if err := h.o.PutAreas(tx, areas, h.admin); err != nil {
+				return err
+			}
+			return h.o.PutPopulation(tx, append(people, ticket.Population{Area: "210502", Residents: 99999, Source: "公报"}), h.admin)
+		})
+		for i := range 36 {
+			h.open(i%12, "路灯不亮", []string{"南地", "德泰", "兴隆"}[i%3]+"社区路灯不亮"+string(rune('A'+i)))
+		}
+		h.sweep()
+		h.sweep()
+		h.view(func(tx *storage.Tx) error {
+			list, err := h.desk.Silences(tx, 90, false, h.analyst)
+			if err != nil {
+				return err
+			}
+			if len(list) != 4 || list[0].Name != "南地街道永强社区" || list[0].N != 0 || list[0].Expected != 9 || !list[0].IsSilent() || list[1].IsSilent() {
+				t.Errorf("%+v", list)
+			}
+			by, err := h.desk.Silences(tx, 90, true, h.analyst)
+			if len(by) != 4 || by[0].Channel != "hotline" || by[0].Area != list[0].Area {
+				t.Errorf("%+v", by)
+			}
+			return err
+		})
+		if all := h.raised("SIL1"); len(all) != 1 || all[0].Subject != "area/210502001005" {
+			t.Errorf("%+v", all)
+		}
+		refused(h, "area", func(tx *storage.Tx) (Outreach, error) {
+			return h.desk.OpenOutreach(tx, "999", "visit", "走访", unitA, h.clock().AddDate(0, 0, 9), h.supervisor)
+		})
+		o := must(h, func(tx *storage.Tx) (Outreach, error) {
+			return h.desk.OpenOutreach(tx, "210502001005", "visit", "逐户走访", unitA, h.clock().AddDate(0, 0, 9), h.supervisor)
+		})
+		refused(h, "role", func(tx *storage.Tx) (Outreach, error) { return h.desk.BeginOutreach(tx, o.ID, h.handlerB) })
+		must(h, func(tx *storage.Tx) (Outreach, error) { return h.desk.BeginOutreach(tx, o.ID, h.handlerA) })
+		for i := range 8 {
+			h.open(i, "下水道堵", "永强社区下水道堵了"+string(rune('A'+i)))
+		}
+		refused(h, "made", func(tx *storage.Tx) (Outreach, error) {
+			return h.desk.FinishOutreach(tx, o.ID, 3, 5, "走访", h.handlerA)
+		})
+		o = must(h, func(tx *storage.Tx) (Outreach, error) {
+			return h.desk.FinishOutreach(tx, o.ID, 60, 8, "走访60户", h.handlerA)
+		})
+		h.view(func(tx *storage.Tx) error {
+			e, err := h.desk.OutreachEffect(tx, &o)
+			if e.Before != 0 || e.After != 8 || !e.Significant() {
+				t.Errorf("%+v", e)
+			}
+			return err
+		})
+	})
+}

@@ -370,3 +370,8 @@ func (d *Desk) Heat(tx *storage.Tx, f DualFilter) ([]HeatRow, error) {
 	})
 	return out[:min(len(out), f.Limit)], nil
 }
+
+// IncidentCount is how many 警情 of the time were told.
+func (d *Desk) IncidentCount(tx *storage.Tx, from, to time.Time) (int, error) {
+	return storage.One(tx, storage.Value[int], `SELECT COUNT(*) FROM oversee_incident WHERE at >= $1 AND at < $2`, storage.At(from), storage.At(to))
+}

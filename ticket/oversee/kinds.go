@@ -110,4 +110,5 @@ func init() {
 	}
 	kinds[KindBad] = badKind()
 	kinds[KindMediation] = mediationKind()
+	kinds[KindOutreach] = outreachKind()
 }

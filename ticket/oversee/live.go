@@ -31,6 +31,7 @@ type watching struct {
 	pending []job  // what was found and is not yet written
 	pairs   map[string][]match.Pair
 	rated   time.Time
+	silent  workday.Day // the last day on which silent areas were looked for
 }
 
 // job is one thing to write: a firing or the links of a ticket, with the event that it follows from.
@@ -73,7 +74,7 @@ func (d *Desk) Sweep(ctx context.Context, db *storage.DB, now time.Time) error {
 	for _, step := range []struct {
 		what string
 		do   func(ctx context.Context, db *storage.DB, now time.Time) error
-	}{{"triggers", d.triggers}, {"bad ratings", d.badRatings}, {"terms", d.terms}, {"signals", d.signals}} {
+	}{{"triggers", d.triggers}, {"bad ratings", d.badRatings}, {"terms", d.terms}, {"signals", d.signals}, {"silence", d.silences}} {
 		if err := step.do(ctx, db, now); err != nil && ctx.Err() == nil {
 			errs = append(errs, fmt.Errorf("oversight: %s: %w", step.what, err))
 		}
