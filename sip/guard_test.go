@@ -343,6 +343,21 @@ func TestTraceKeepsTheFirstAndTheLast(t *testing.T) {
 	}
 }
 
+func TestLoneLineFeedsAreNoise(t *testing.T) { // … which the parser would take for a part of a value, and an answer would hand on
+	for m, want := range map[string]verdict{
+		"OPTIONS sip:a SIP/2.0\r\nFrom: <sip:a>;tag=1\nX-Injected: 1\r\n\r\n": noise,
+		"OPTIONS sip:a SIP/2.0\r\nFrom: <sip:a>;tag=1\r\n\r\nbody\nof lines":  pass,
+	} {
+		if got := inspect([]byte(m)); got != want {
+			t.Errorf("%q: %v, want %v", m, got, want)
+		}
+	}
+	var f framing
+	if f.take([]byte("OPTIONS sip:a SIP/2.0\r\nFrom: <sip:a>;tag=1\nX: 1\r\n\r\n"), time.Now()) {
+		t.Error("taken from a stream")
+	}
+}
+
 func FuzzGuard(f *testing.F) {
 	f.Add([]byte("OPTIONS sip:a SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK1\r\nUser-Agent: friendly\r\n -scanner\r\n\r\nbody"))
 	f.Add([]byte("v\r\nv: \"a,b\";x , c\r\n"))

@@ -46,10 +46,36 @@ func inspect(b []byte) verdict {
 			return noise
 		}
 	}
+	if loneLF(head(b)) {
+		return noise
+	}
 	if v, ok := rawHeader(b, "user-agent", ""); ok && isScanner(string(b[v.from:v.to])) {
 		return scan
 	}
 	return pass
+}
+
+// head is a message without its body.
+func head(b []byte) []byte {
+	if end := bytes.Index(b, []byte("\r\n\r\n")); end >= 0 {
+		return b[:end]
+	}
+	return b
+}
+
+// loneLF says whether a line feed stands without its carriage return. The parser takes it for a part of the value, and we would send it
+// back: to whoever ends lines at it, it begins a header of the sender's choice.
+func loneLF(b []byte) bool {
+	for {
+		i := bytes.IndexByte(b, '\n')
+		if i < 0 {
+			return false
+		}
+		if i == 0 || b[i-1] != '\r' {
+			return true
+		}
+		b = b[i+1:]
+	}
 }
 
 // tokenChar says whether a method may begin with c (RFC 3261 25.1).

@@ -206,6 +206,9 @@ func (f *framing) take(b []byte, now time.Time) bool {
 		}
 		end := seen + i + 4
 		b = b[len(b)-(len(f.head)-end):]
+		if loneLF(f.head[:end]) {
+			return false
+		}
 		if v, ok := rawHeader(f.head[:end], "content-length", "l"); ok {
 			n, err := strconv.ParseUint(strings.TrimSpace(string(f.head[v.from:v.to])), 10, 31)
 			if err == nil {

@@ -98,7 +98,7 @@ func parseURI(v string) (gosip.Uri, error) {
 	if v != clean(v, 512) {
 		return u, fmt.Errorf("dial: malformed URI: %w", ErrNotFound)
 	}
-	if err := gosip.ParseUri(v, &u); err != nil || u.Scheme != "sip" && u.Scheme != "sips" || u.Host == "" || u.Wildcard || u.Port < 0 || u.Port > 65535 {
+	if err := gosip.ParseUri(v, &u); err != nil || u.Scheme != "sip" && u.Scheme != "sips" || u.Host == "" || strings.ContainsAny(u.User+u.Host, "<>\" \t") || u.Wildcard || u.Port < 0 || u.Port > 65535 {
 		return u, fmt.Errorf("dial: malformed URI: %w", ErrNotFound)
 	}
 	u.Headers = nil
