@@ -42,6 +42,7 @@ func pair(t *testing.T, db *storage.DB) (h *house, a, b *second) {
 }
 
 func TestARefusedTextGoesToTheOtherCarrierOnceAndARefusalThereIsTheEnd(t *testing.T) {
+	t.Parallel()
 	storagetest.Each(t, func(t *testing.T, db *storage.DB) {
 		h, a, b := pair(t, db)
 		a.err = sms.Errorf(sms.Refused, "A:1", "no such template")
@@ -66,6 +67,7 @@ func TestARefusedTextGoesToTheOtherCarrierOnceAndARefusalThereIsTheEnd(t *testin
 }
 
 func TestWhatMayBeWithACarrierNeverGoesToAnother(t *testing.T) {
+	t.Parallel()
 	storagetest.Each(t, func(t *testing.T, db *storage.DB) {
 		h, a, b := pair(t, db)
 		a.err = errors.New("time-out")
@@ -98,6 +100,7 @@ func TestATextForACarrierByNameAndAnOptOutThereStay(t *testing.T) {
 }
 
 func TestACarrierInTroubleForAMinuteLosesItsTextsAndGetsThemBackWhenItAnswers(t *testing.T) {
+	t.Parallel()
 	storagetest.Each(t, func(t *testing.T, db *storage.DB) {
 		h, a, b := pair(t, db)
 		a.err = sms.Errorf(sms.Unreachable, "", "refused")

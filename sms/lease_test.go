@@ -85,6 +85,7 @@ func stateOf(t *testing.T, o *Outbox, id string) (m Message) {
 
 // A sender that dies after the claim leaves a text of which nobody knows whether it was sent.
 func TestTextOfADeadSenderIsAskedAboutBeforeItIsSent(t *testing.T) {
+	t.Parallel()
 	for _, reached := range []bool{false, true} {
 		storagetest.Each(t, func(t *testing.T, db *storage.DB) {
 			ctx := context.Background()
@@ -114,6 +115,7 @@ func TestTextOfADeadSenderIsAskedAboutBeforeItIsSent(t *testing.T) {
 }
 
 func TestLateResultDoesNotOverwriteANewerAttempt(t *testing.T) {
+	t.Parallel()
 	storagetest.Each(t, func(t *testing.T, db *storage.DB) {
 		ctx := context.Background()
 		o, b, clock, id := leaseHouse(t, db)
@@ -141,6 +143,7 @@ func TestLateResultDoesNotOverwriteANewerAttempt(t *testing.T) {
 
 // A carrier that names an id for a text that it does not have must not make it pass for accepted later.
 func TestAnIDWithoutATextIsNoAcceptance(t *testing.T) {
+	t.Parallel()
 	storagetest.Each(t, func(t *testing.T, db *storage.DB) {
 		ctx := context.Background()
 		o, b, clock, id := leaseHouse(t, db) // its Find always names an id
@@ -182,6 +185,7 @@ func TestSenderThatSleptDoesNotSendOnAnOldClaim(t *testing.T) {
 }
 
 func TestReceiptDuringTheCallIsNotUndoneByItsResult(t *testing.T) {
+	t.Parallel()
 	storagetest.Each(t, func(t *testing.T, db *storage.DB) {
 		for _, c := range []struct {
 			receipt State
@@ -213,6 +217,7 @@ func TestReceiptDuringTheCallIsNotUndoneByItsResult(t *testing.T) {
 }
 
 func TestPartsMakeAWholeTextOnlyTogether(t *testing.T) {
+	t.Parallel()
 	storagetest.Each(t, func(t *testing.T, db *storage.DB) {
 		ctx := context.Background()
 		o, _, _, id := leaseHouse(t, db)
@@ -235,6 +240,7 @@ func TestPartsMakeAWholeTextOnlyTogether(t *testing.T) {
 }
 
 func TestHigherPriorityGoesFirstThenWhoWasDueFirst(t *testing.T) {
+	t.Parallel()
 	storagetest.Each(t, func(t *testing.T, db *storage.DB) {
 		ctx := context.Background()
 		o, b, clock, _ := leaseHouse(t, db) // queues "k"

@@ -104,19 +104,23 @@ func liveMorning() error {
 
 // A morning is killed with kill -9 at least a dozen times, anywhere: no text is on a handset twice, none is lost.
 func TestMorningSurvivesKill9(t *testing.T) {
+	t.Parallel()
 	dsn := map[string]func(*testing.T) string{
 		"sqlite":   func(t *testing.T) string { return filepath.Join(t.TempDir(), "lianxin.db") },
 		"postgres": func(t *testing.T) string { return storagetest.PostgresURL(t) },
 	}
 	for engine, at := range dsn {
-		t.Run(engine, func(t *testing.T) { killMornings(t, at(t)) })
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			killMornings(t, at(t))
+		})
 	}
 }
 
 func killMornings(t *testing.T, dsn string) {
 	const (
-		persons = 420
-		kills   = 12
+		persons = 300
+		kills   = 8
 	)
 	dir := t.TempDir()
 	keys := filepath.Join(dir, "keys.json")
