@@ -178,7 +178,7 @@ func newRig(t testing.TB, smsc, core string) *rig {
 	r.smscAt = ports[3]
 	r.admin = fmt.Sprintf("http://127.0.0.1:%d", ports[0])
 	r.sendsms = fmt.Sprintf("http://127.0.0.1:%d", ports[2])
-	r.carrier = carrier(t, r.sendsms, func(c *kannel.Config) { c.CallbackURL = srv.URL })
+	r.carrier = carrier(t, r.sendsms, func(c *kannel.Config) { c.CallbackURL, c.Extend = srv.URL, true })
 	hooks.Carrier = r.carrier
 	mux.Handle("GET "+kannel.ReceiptPath, hooks.Receipt())
 	mux.Handle("GET "+kannel.ReplyPath, hooks.Reply())
@@ -253,7 +253,7 @@ func (r *rig) send(body string) string {
 	}
 	var id string
 	err = r.db.Update(context.Background(), func(tx *storage.Tx) (err error) {
-		id, _, err = r.outbox.Queue(tx, sms.Message{Key: storage.NewID(), Phone: p, Body: body})
+		id, _, err = r.outbox.Queue(tx, sms.Message{Key: storage.NewID(), Phone: p, Body: body, Extension: "327"})
 		return err
 	})
 	if err == nil {
@@ -319,14 +319,14 @@ func TestATextGoesOutAndItsReplyComesInThroughARealGateway(t *testing.T) {
 	line = line[:strings.IndexByte(line, '>')]
 	f := strings.SplitN(line, " ", 4)
 	raw, err := url.QueryUnescape(f[3])
-	if err != nil || f[0] != "1069012110" || f[1] != "13804140001" || f[2] != "ucs-2" || utf16(raw) != "【本溪公安】您好,请对昨日110接处警服务评价:1满意 2基本满意 3不满意😊" {
+	if err != nil || f[0] != "1069012110327" || f[1] != "13804140001" || f[2] != "ucs-2" || utf16(raw) != "【本溪公安】您好,请对昨日110接处警服务评价:1满意 2基本满意 3不满意😊" {
 		t.Errorf("the message centre has %q: %q", line, utf16(raw))
 	}
 
 	r.trouble.Store(2) // our disk is full for a moment: Kannel must push again, and say nothing to the resident
-	fmt.Fprintln(smsc.in, "13804140001 1069012110 text 1")
+	fmt.Fprintln(smsc.in, "13804140001 1069012110327 text 1")
 	in := r.reply(0)
-	if in.Body != "1" || in.Phone.Clear() != "13804140001" || in.To != "1069012110" || in.CarrierID == "" || in.SentAt.IsZero() {
+	if in.Body != "1" || in.Phone.Clear() != "13804140001" || in.To != "1069012110327" || r.outbox.Extension(in) != "327" || in.CarrierID == "" || in.SentAt.IsZero() {
 		t.Errorf("reply %+v", in)
 	}
 	if r.trouble.Load() >= 0 {
@@ -448,7 +448,7 @@ func TestLongTextsAndRepliesPassARealGatewayOverSMPP(t *testing.T) {
 	text := ""
 	for i, s := range subs {
 		text += s.Text
-		if s.Coding != 8 || s.ESM&0x40 == 0 || s.Receipt&1 == 0 || s.To != "13804140001" || s.From != "1069012110" ||
+		if s.Coding != 8 || s.ESM&0x40 == 0 || s.Receipt&1 == 0 || s.To != "13804140001" || s.From != "1069012110327" ||
 			!strings.HasSuffix(s.UDH, fmt.Sprintf("03%02d", i+1)) || len([]rune(s.Text)) > 67 {
 			t.Errorf("segment %d: %+v", i+1, s)
 		}
