@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 	// Calls are mostly waiting: more of them at a time than there are cores.
 	flag.Parse()
 	if f := flag.Lookup("test.parallel"); f.Value.String() == fmt.Sprint(runtime.GOMAXPROCS(0)) {
-		_ = flag.Set("test.parallel", "5")
+		_ = flag.Set("test.parallel", "8")
 	}
 	os.Exit(m.Run())
 }
