@@ -33,15 +33,16 @@ type Deps struct {
 	HTTPS  bool // the console is reached over HTTPS: cookies are marked Secure
 	Sample bool // the sample city is loaded: the sign-in page says where its accounts stand
 
-	Book    *contact.Book
-	Office  *ticket.Office
-	Gateway *channel.Gateway // where requests come in and results go out; nil without
-	Proxies []netip.Prefix   // our own proxies, whose X-Forwarded-For is believed
-	Keeper  *privacy.Keeper  // takes out personal data whose time is over; nil without
-	Board   desk.Board
-	Calls   ivr.Calls
-	Live    func() []ivr.LiveCall // calls that are up on this node
-	Survey  *survey.Survey
+	Book     *contact.Book
+	Office   *ticket.Office
+	Gateway  *channel.Gateway  // where requests come in and results go out; nil without
+	Proxies  []netip.Prefix    // our own proxies, whose X-Forwarded-For is believed
+	Pictures *channel.Pictures // fetches what media_url of Open311 names; nil fetches nothing
+	Keeper   *privacy.Keeper   // takes out personal data whose time is over; nil without
+	Board    desk.Board
+	Calls    ivr.Calls
+	Live     func() []ivr.LiveCall // calls that are up on this node
+	Survey   *survey.Survey
 
 	Softphones *web.Exchange // telephones in operators' browsers; nil when there are none
 

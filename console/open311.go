@@ -449,8 +449,17 @@ func (g georeport) post() {
 		g.fail(http.StatusBadRequest, "description is needed")
 		return
 	}
+	var pictures []channel.File
+	unfetched := ""
 	if media := get("media_url"); media != "" {
-		extra = append(extra, "附图："+media)
+		f, err := s.Pictures.Fetch(r.Context(), media)
+		if err != nil {
+			unfetched = err.Error()
+			extra = append(extra, "附图（未取回）："+media)
+		} else {
+			pictures = append(pictures, f)
+			extra = append(extra, "附图："+media)
+		}
 	}
 	raw := map[string][]string{}
 	for k, v := range r.PostForm {
@@ -464,7 +473,7 @@ func (g georeport) post() {
 		return
 	}
 	name := strings.TrimSpace(get("last_name") + get("first_name"))
-	d := channel.Delivery{Channel: "open311", Title: x.Name, Body: strings.TrimSpace(body + "\n" + strings.Join(extra, "\n")), Kind: string(x.Kind), Place: address, Name: name, Phone: get("phone"), Mail: get("email"), Raw: original}
+	d := channel.Delivery{Channel: "open311", Title: x.Name, Body: strings.TrimSpace(body + "\n" + strings.Join(extra, "\n")), Kind: string(x.Kind), Place: address, Name: name, Phone: get("phone"), Mail: get("email"), Raw: original, Files: pictures}
 	sub := channel.Submission{Delivery: d, Service: x.Code, Lat: lat, Lng: long, Open: x.Type != "blackbox", Digest: digestOf(t.ID, r.PostForm)}
 	var rec channel.Receipt
 	err = s.DB.Update(r.Context(), func(tx *storage.Tx) error {
@@ -483,6 +492,9 @@ func (g georeport) post() {
 	out := createdOut{Notice: "查询码 " + rec.Code + "（凭编号和查询码在 /p/look 查询进度）"}
 	if rec.Existing {
 		out.Notice = "该诉求此前已登记，未重复登记"
+	}
+	if unfetched != "" {
+		out.Notice += "；media_url " + unfetched + "，已记录网址"
 	}
 	if x.Type == "batch" {
 		out.Token = &rec.TicketID

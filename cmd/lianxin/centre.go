@@ -421,7 +421,7 @@ func (c *centre) registered(user string, _ bool) {
 func (c *centre) console() http.Handler {
 	return console.New(console.Deps{
 		DB: c.db, Log: c.log, Hub: c.hub, HTTPS: c.cfg.TLSCert != "", Sample: c.cfg.Sample,
-		Book: c.book, Office: c.office, Gateway: c.gateway, Keeper: c.keeper, Proxies: c.cfg.proxies(), Board: c.board, Calls: ivr.Calls{Vault: c.book.Vault}, Live: c.hotline.Live, Flows: c.flows, Reseat: c.seatsChanged, AskByKey: c.askByKey, RingSurvey: c.ringer.Wake, Softphones: c.softphones,
+		Book: c.book, Office: c.office, Gateway: c.gateway, Pictures: &channel.Pictures{Hosts: c.cfg.PictureHosts}, Keeper: c.keeper, Proxies: c.cfg.proxies(), Board: c.board, Calls: ivr.Calls{Vault: c.book.Vault}, Live: c.hotline.Live, Flows: c.flows, Reseat: c.seatsChanged, AskByKey: c.askByKey, RingSurvey: c.ringer.Wake, Softphones: c.softphones,
 		Oversight: c.oversight,
 		Figures:   c.figures,
 		Order:     c.hotline.Order,

@@ -77,15 +77,16 @@ type Config struct {
 	Lexicon   string   `name:"lexicon" help:"Folder of word lists (*.txt) that extend the reader of replies." env:"LIANXIN_LEXICON" type:"existingdir"`
 	Signature string   `name:"sms-signature" help:"Signature put before every text." default:"本溪公安" env:"LIANXIN_SMS_SIGNATURE"`
 
-	TwilioURL     string `name:"twilio-url" help:"Base URL of the Twilio-compatible service." default:"https://api.twilio.com" env:"LIANXIN_TWILIO_URL"`
-	TwilioAccount string `name:"twilio-account" help:"Account SID." env:"LIANXIN_TWILIO_ACCOUNT"`
-	TwilioFrom    string `name:"twilio-from" help:"Sender: a number or a messaging service SID (MG…)." env:"LIANXIN_TWILIO_FROM"`
-	PublicURL     string `name:"public-url" help:"URL under which the outside reaches this server; carriers' webhooks are signed over it." env:"LIANXIN_PUBLIC_URL"`
+	TwilioURL     string   `name:"twilio-url" help:"Base URL of the Twilio-compatible service." default:"https://api.twilio.com" env:"LIANXIN_TWILIO_URL"`
+	TwilioAccount string   `name:"twilio-account" help:"Account SID." env:"LIANXIN_TWILIO_ACCOUNT"`
+	TwilioFrom    string   `name:"twilio-from" help:"Sender: a number or a messaging service SID (MG…)." env:"LIANXIN_TWILIO_FROM"`
+	PictureHosts  []string `name:"picture-host" help:"Host that pictures named by media_url of Open311 are fetched from, over HTTPS; .example.com for all below it; may be given again. None: addresses are noted, not fetched." env:"LIANXIN_PICTURE_HOSTS"`
+	PublicURL     string   `name:"public-url" help:"URL under which the outside reaches this server; carriers' webhooks are signed over it." env:"LIANXIN_PUBLIC_URL"`
 
 	Recognizer      string `name:"recognizer" help:"Base URL (with /v1) of an OpenAI-compatible speech recogniser; empty: callers use keys." env:"LIANXIN_RECOGNIZER"`
 	RecognizerModel string `name:"recognizer-model" help:"Model the recogniser is asked for." default:"paraformer-zh" env:"LIANXIN_RECOGNIZER_MODEL"`
 
-	Retention map[string]string `name:"retention" help:"How long personal data is kept, KIND=PERIOD (10y, 6m, 30d), may be given again; kinds: tickets (10y), texts (1y), records (1y), calls (2y), imports (30d), outward (1y)." env:"LIANXIN_RETENTION"`
+	Retention map[string]string `name:"retention" help:"How long personal data is kept, KIND=PERIOD (10y, 6m, 30d), may be given again; kinds: tickets (10y), texts (1y), records (1y), calls (2y), imports (30d), outward (1y), loose (2y), persons (3y)." env:"LIANXIN_RETENTION"`
 
 	LogLevel  string `name:"log-level" help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"LIANXIN_LOG_LEVEL"`
 	LogFormat string `name:"log-format" help:"auto, text or json; auto is text on a terminal." enum:"auto,text,json" default:"auto" env:"LIANXIN_LOG_FORMAT"`
