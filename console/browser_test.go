@@ -2,10 +2,10 @@ package console
 
 import (
 	"context"
-	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,30 +23,52 @@ type window struct {
 	ctx context.Context
 }
 
-// chromium is the house's browser. It fails, and does not skip, where Chromium is not installed (make tools).
-func (h *house) chromium() context.Context {
-	h.t.Helper()
-	if h.chrome == nil {
-		opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("/usr/bin/chromium"), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Flag("lang", "zh-CN"))
-		ctx, stop := context.WithTimeout(h.ctx, 4*time.Minute)
-		h.t.Cleanup(stop)
-		ctx, stop = chromedp.NewExecAllocator(ctx, opts...)
-		h.t.Cleanup(stop)
-		ctx, stop = chromedp.NewContext(ctx)
-		h.t.Cleanup(stop)
-		if err := chromedp.Do(ctx); err != nil {
-			h.t.Fatalf("start Chromium: %v", err)
+// chromium is the browser of all tests of this package: each window has cookies of its own, and starting one takes longer than
+// most of what is looked at. It goes with the last test.
+var chromium = sync.OnceValues(func() (context.Context, error) {
+	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("/usr/bin/chromium"), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Flag("lang", "zh-CN"))
+	ctx, stop := chromedp.NewExecAllocator(context.Background(), opts...)
+	closeChromium = stop
+	ctx, _ = chromedp.NewContext(ctx) // ends with its allocator
+	return ctx, chromedp.Do(ctx)
+})
+
+var closeChromium = func() {}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	closeChromium()
+	os.Exit(code)
+}
+
+// fits opens a page and looks whether anything sticks out of it, as a desk shows it and as a telephone does.
+func (w *window) fits(name, path string) {
+	w.t.Helper()
+	w.open(path)
+	for _, size := range []struct {
+		name          string
+		width, height int64
+		how           []chromedp.EmulateViewportOption
+	}{{"phone", 390, 844, []chromedp.EmulateViewportOption{chromedp.EmulateMobile}}, {"desk", 1366, 900, nil}} {
+		w.do(chromedp.EmulateViewport(size.width, size.height, size.how...))
+		w.shot(size.name + "-" + name)
+		if out := eval[[]string](w, wider); len(out) > 0 {
+			w.t.Errorf("%s sticks out at %d px: %q", name, size.width, out)
 		}
-		h.chrome = ctx
 	}
-	return h.chrome
 }
 
 // window opens a window of this size for a sample account, with cookies of its own.
 func (h *house) window(t testing.TB, login string, width, height int64) *window {
 	t.Helper()
 	b := h.as(login)
-	ctx, stop := chromedp.NewContext(h.chromium(), chromedp.WithNewBrowserContext())
+	chrome, err := chromium()
+	if err != nil {
+		t.Fatalf("start Chromium (make tools installs it): %v", err)
+	}
+	ctx, stop := chromedp.NewContext(chrome, chromedp.WithNewBrowserContext())
+	t.Cleanup(stop)
+	ctx, stop = context.WithTimeout(ctx, 4*time.Minute)
 	t.Cleanup(stop)
 	w := &window{t, h, ctx}
 	home, err := url.Parse(h.http.URL)
@@ -125,33 +147,27 @@ const wider = `[...document.querySelectorAll('body *')].filter(e => {
 }).slice(0, 5).map(e => e.tagName + '.' + e.className + ' ' + (e.textContent || '').trim().slice(0, 40))`
 
 func TestPagesFitAPhoneAndADesk(t *testing.T) {
+	t.Parallel()
 	s := newHouse(t).fill()
-	for _, size := range []struct {
-		name          string
-		width, height int64
-	}{{"phone", 390, 844}, {"desk", 1366, 900}} {
-		windows := map[string]*window{}
-		for _, c := range []struct{ login, name, path string }{
-			{"dispatcher1", "tickets", "/tickets?open=1"}, {"dispatcher1", "ticket-accepted", "/tickets/" + s.accepted.ID}, {"operator1", "ticket-fresh", "/tickets/" + s.fresh.ID},
-			{"handler1", "ticket-handling", "/tickets/" + s.handling.ID}, {"supervisor1", "ticket-asked", "/tickets/" + s.asked.ID},
-			{"caller1", "ticket-rating", "/tickets/" + s.rating.ID}, {"caller1", "ticket-sms", "/tickets/" + s.bySMS.ID}, {"leader1", "ticket-rework", "/tickets/" + s.rework.ID},
-			{"operator1", "new", "/tickets/new"}, {"caller1", "callbacks", "/callbacks"}, {"caller1", "callback", "/callbacks/" + s.abandoned.ID},
-			{"supervisor1", "alerts", "/alerts"}, {"supervisor1", "alert", "/alerts/" + s.alert.ID}, {"auditor1", "log", "/log"},
-		} {
-			if windows[c.login] == nil {
-				windows[c.login] = s.window(t, c.login, size.width, size.height)
-			}
-			w := windows[c.login]
-			w.open(c.path)
-			w.shot(fmt.Sprintf("%s-%s", size.name, c.name))
-			if out := eval[[]string](w, wider); len(out) > 0 {
-				t.Errorf("%s sticks out at %d px: %q", c.name, size.width, out)
-			}
+	windows := map[string]*window{}
+	for _, c := range []struct{ login, name, path string }{
+		{"dispatcher1", "tickets", "/tickets?open=1"}, {"dispatcher1", "ticket-accepted", "/tickets/" + s.accepted.ID}, {"operator1", "ticket-fresh", "/tickets/" + s.fresh.ID},
+		{"handler1", "ticket-handling", "/tickets/" + s.handling.ID}, {"supervisor1", "ticket-asked", "/tickets/" + s.asked.ID},
+		{"caller1", "ticket-rating", "/tickets/" + s.rating.ID}, {"caller1", "ticket-sms", "/tickets/" + s.bySMS.ID}, {"leader1", "ticket-rework", "/tickets/" + s.rework.ID},
+		{"operator1", "new", "/tickets/new"}, {"caller1", "callbacks", "/callbacks"}, {"caller1", "callback", "/callbacks/" + s.abandoned.ID},
+		{"supervisor1", "alerts", "/alerts"}, {"supervisor1", "alert", "/alerts/" + s.alert.ID}, {"auditor1", "log", "/log"},
+		{"leader1", "today", "/today"}, {"handler1", "today-unit", "/today"}, {"supervisor1", "notices", "/notices"}, {"inspector1", "persons", "/persons"}, {"supervisor1", "mail-texts", "/mail-texts"},
+		{"admin1", "connectors", "/connectors"}, {"admin1", "privacy", "/privacy"}, {"dispatcher1", "imports", "/imports"}, {"dispatcher1", "inbox", "/inbox"},
+	} {
+		if windows[c.login] == nil {
+			windows[c.login] = s.window(t, c.login, 1366, 900)
 		}
+		windows[c.login].fits(c.name, c.path)
 	}
 }
 
 func TestOpenPagesFollowWhatHappens(t *testing.T) {
+	t.Parallel()
 	s := newHouse(t).fill()
 	list := s.window(t, "dispatcher1", 1366, 900)
 	list.open("/tickets?open=1")

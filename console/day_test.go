@@ -34,6 +34,7 @@ func (h *house) busy() {
 }
 
 func TestPagesOfTheDayRenderInBothLanguagesForEveryRole(t *testing.T) {
+	t.Parallel()
 	s := newHouse(t).fill()
 	s.busy()
 	day := s.yesterday()
@@ -69,20 +70,12 @@ func TestPagesOfTheDayRenderInBothLanguagesForEveryRole(t *testing.T) {
 }
 
 func TestPagesOfTheDayFitAPhoneAndADesk(t *testing.T) {
+	t.Parallel()
 	s := newHouse(t).fill()
 	s.busy()
-	for _, size := range []struct {
-		name          string
-		width, height int64
-	}{{"phone", 390, 844}, {"desk", 1366, 900}} {
-		w := s.window(t, "supervisor1", size.width, size.height)
-		for name, path := range map[string]string{"board": "/board", "calls": "/calls", "call": "/calls/call-1", "survey": "/survey?day=" + s.yesterday(), "list": "/survey/list?day=" + s.yesterday() + "&figure=planned", "replies": "/replies", "handset": "/handset"} {
-			w.open(path)
-			w.shot(size.name + "-" + name)
-			if out := eval[[]string](w, wider); len(out) > 0 {
-				t.Errorf("%s sticks out at %d px: %q", name, size.width, out)
-			}
-		}
+	w := s.window(t, "supervisor1", 1366, 900)
+	for name, path := range map[string]string{"board": "/board", "calls": "/calls", "call": "/calls/call-1", "survey": "/survey?day=" + s.yesterday(), "list": "/survey/list?day=" + s.yesterday() + "&figure=planned", "replies": "/replies", "handset": "/handset"} {
+		w.fits(name, path)
 	}
 }
 

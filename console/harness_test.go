@@ -61,7 +61,6 @@ type house struct {
 	outs   []ivr.CallOut             // and whom to call
 	refuse *ivr.Refusal              // what both are answered with
 	jars   map[string]http.CookieJar // of those who have signed in
-	chrome context.Context           // the house's browser, once one was needed
 }
 
 const housePassword = "yangben-mima-2026"

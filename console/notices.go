@@ -3,6 +3,7 @@ package console
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"lianxin/org"
 	"lianxin/storage"
@@ -14,6 +15,15 @@ func (s *Server) noticeRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /notices/live", s.may(org.ViewTicket, s.noticeListLive))
 	mux.HandleFunc("POST /notices/read", s.may(org.ViewTicket, s.readNotices))
 	mux.HandleFunc("POST /notices/{id}/read", s.may(org.ViewTicket, s.readNotice))
+}
+
+// noticeText is what a notice says, with the rule that raised a warning in words where the room knows its code only.
+func noticeText(lang, text string) string {
+	before, code, ok := strings.Cut(text, ":")
+	if label, known := languages[lang]["rule-"+code]; ok && known {
+		return before + "：" + label
+	}
+	return text
 }
 
 // noticeView is what clocks and colours told the reader's unit or the centre.
@@ -34,6 +44,9 @@ func (s *Server) listNotices(w http.ResponseWriter, r *http.Request, u *user, bl
 	v := noticeView{All: r.URL.Query().Get("all") != ""}
 	err := s.DB.View(r.Context(), func(tx *storage.Tx) (err error) {
 		v.Rows, err = s.Office.Notices(tx, ticket.NoticeFilter{Viewer: ticket.Staff(u.Staff), Unread: !v.All, Limit: 200})
+		for i := range v.Rows {
+			v.Rows[i].Text = noticeText(s.lang(r), v.Rows[i].Text)
+		}
 		return err
 	})
 	if err != nil {

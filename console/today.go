@@ -460,7 +460,7 @@ func (t *tasks) notices() error {
 	}
 	x := todo{Label: t.t("todo-notices"), N: len(list), More: len(list) == 100, Path: "/notices"}
 	for _, n := range list[:min(len(list), todoShown)] {
-		row := todoRow{Title: n.Text, Sub: when(n.RaisedAt, "01-02 15:04"), Path: "/notices"}
+		row := todoRow{Title: noticeText(t.lang, n.Text), Sub: when(n.RaisedAt, "01-02 15:04"), Path: "/notices"}
 		if n.TicketID != "" {
 			row.Path = "/tickets/" + n.TicketID
 		}

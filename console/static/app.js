@@ -63,4 +63,10 @@ for (const group of document.querySelectorAll('.side details[data-group]')) {
   group.addEventListener('toggle', () => localStorage.setItem(key, group.open ? 'open' : 'closed'));
 }
 
+// The form of a connector shows what the chosen kind uses.
+document.addEventListener('change', event => {
+  const form = event.target.closest('.by-kind');
+  if (form && event.target.name === 'kind') form.dataset.kind = event.target.value;
+});
+
 connect();
