@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -239,6 +240,10 @@ func (s *Server) decideGrading(w http.ResponseWriter, r *http.Request, u *user) 
 	})
 	if refusal, refused := ticket.RefusedWith(err); refused {
 		s.showGrading(w, r, u, statusOf(refusal), func(v *gradingView) { v.Error = refusal.Message })
+		return
+	}
+	if errors.Is(err, storage.ErrNotFound) {
+		s.problem(w, r, http.StatusNotFound, "not-found")
 		return
 	}
 	if err != nil {

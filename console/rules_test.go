@@ -110,10 +110,15 @@ func TestNoticesReachThoseTheyAreFor(t *testing.T) {
 			t.Errorf("%s reads of the accusation", login)
 		}
 	}
-	id := between(centre.body, `action="/notices/`, `/read"`)
+	id := between(centre.body, `action="/notices/01`, `/read"`)
+	id = "01" + id
 	s.as("dispatcher1").post("/notices/"+id+"/read", nil)
 	if p := s.as("dispatcher1").get("/notices"); strings.Contains(p.body, id) {
 		t.Error("what was read is shown as unread")
+	}
+	rest := between(s.as("dispatcher1").get("/notices").body, `name="id" value="`, `"`)
+	if p := s.as("dispatcher1").post("/notices/read", form("id", rest, "id", "01ZZZZZZZZZZZZZZZZZZZZZZZZ")); p.status != http.StatusOK || strings.Contains(p.body, rest) {
+		t.Errorf("marked all as read: %d", p.status)
 	}
 	if p := s.as("handler1").post("/notices/"+id+"/read", nil); p.status != http.StatusNotFound {
 		t.Errorf("another's notice: %d", p.status)
