@@ -423,7 +423,7 @@ func (d *Desk) keepDuty(tx *storage.Tx, in DutyIn, by ticket.Actor) (Duty, error
 		if in.Host == "" {
 			return nil, refuse("host", "请指定主办单位")
 		}
-		text := in.Keywords
+		title, text := "", in.Keywords
 		if in.Ticket != "" {
 			t, err := d.Office.Get(tx, in.Ticket)
 			if err != nil {
@@ -432,10 +432,10 @@ func (d *Desk) keepDuty(tx *storage.Tx, in DutyIn, by ticket.Actor) (Duty, error
 			if !t.Restricted && !t.Confidential {
 				u.Tickets = []string{t.ID}
 			}
-			text = t.Title + "\n" + t.Body
+			title, text = t.Title, t.Body
 		}
-		if strings.TrimSpace(text) != "" {
-			u.Domain = string(classify.Classify("", text).Domain)
+		if strings.TrimSpace(title+text) != "" {
+			u.Domain = string(classify.Classify(title, text).Domain)
 		}
 		var err error
 		if u.Text, err = f.must("text", "职责结论", in.Text); err != nil {

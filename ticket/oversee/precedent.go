@@ -10,9 +10,9 @@ import (
 // shown beside it (Duties).
 const binding = 0.35
 
-// precedent is the conclusion of a consultation that binds such a matter: of the same domain and alike enough, the most alike one. The
-// dispatcher may still choose another unit; the ticket's history says which conclusion was suggested.
-func (d *Desk) precedent(tx *storage.Tx, t ticket.Ticket, domain classify.Domain) (p ticket.Precedent, err error) {
+// precedent is the conclusion of a consultation that binds such a matter: alike enough (the same domain counts for it, see Duties), the
+// most alike one. What is hard to sort is what consultations are about, so another domain alone does not part two matters. The dispatcher may still choose another unit; the ticket's history says which conclusion was suggested.
+func (d *Desk) precedent(tx *storage.Tx, t ticket.Ticket, _ classify.Domain) (p ticket.Precedent, err error) {
 	n, err := storage.One(tx, storage.Value[int], `SELECT COUNT(*) FROM oversee_matter WHERE kind = $1 AND state = $2`, KindDuty, Active)
 	if err != nil || n == 0 {
 		return p, err
@@ -22,7 +22,7 @@ func (d *Desk) precedent(tx *storage.Tx, t ticket.Ticket, domain classify.Domain
 		return p, err
 	}
 	for _, h := range hints {
-		if h.Duty.Consult != "" && h.Duty.Domain == string(domain) && h.Parts.Score >= binding {
+		if h.Duty.Consult != "" && h.Parts.Score >= binding {
 			return ticket.Precedent{Unit: h.Duty.Unit, Duty: h.Duty.ID}, nil
 		}
 	}
