@@ -95,6 +95,7 @@ type Config struct {
 	Now    func() time.Time // wall clock of Info, End and traces; time.Now if nil
 	Log    *slog.Logger     // slog.Default if nil
 
+	patient   bool          // no call is refused because requests have waited long; for tests
 	t1        time.Duration // T1 of RFC 3261, 500 ms if zero; for tests
 	keepAlive time.Duration // between keep-alives to registered phones, 25 s if zero; for tests
 	qualify   time.Duration // between OPTIONS to registered phones, 60 s if zero; for tests

@@ -82,7 +82,8 @@ func prepare(t testing.TB, sound media.Config, change func(*Config), handle func
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := Config{Listen: []string{"udp://127.0.0.1:0", "tcp://127.0.0.1:0"}, Open: true, Trusted: []netip.Prefix{loopback},
+	cfg := Config{patient: true, // the machine may be busy
+		Listen: []string{"udp://127.0.0.1:0", "tcp://127.0.0.1:0"}, Open: true, Trusted: []netip.Prefix{loopback},
 		Log: slog.New(slog.NewTextHandler(io.MultiWriter(x.log), &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	if change != nil {
 		change(&cfg)

@@ -93,6 +93,7 @@ func New(cfg Config, engine *media.Engine) (*Server, error) {
 		gosip.SetDefaultLogger(slog.New(newSampled(cfg.Log.Handler())))
 	})
 	s := &Server{cfg: cfg, engine: engine, log: cfg.Log, t1: cfg.t1, began: time.Now()}
+	s.strain.off = cfg.patient
 	if _, err := rand.Read(s.secret[:]); err != nil {
 		return nil, fmt.Errorf("read random: %w", err)
 	}

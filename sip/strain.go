@@ -21,12 +21,15 @@ import (
 type strain struct {
 	since atomic.Int64 // when waiting became long, ns since Server.began; 0: it is not
 	heard atomic.Int64 // when it was last measured
+	long  atomic.Int64 // requests that have waited so since then
+	off   bool         // nobody is refused; for tests
 	shed  atomic.Int64 // calls refused
 }
 
 const (
 	longWait   = 250 * time.Millisecond // half of the time in which a caller repeats himself
 	longFor    = 500 * time.Millisecond // that this must last: a stall of the machine refuses nobody
+	manyWait   = 100                    // requests that must have waited so: a few calls on a machine that has no time for us are not too many
 	measureOld = 100 * time.Millisecond // a measurement says nothing any more
 )
 
@@ -35,15 +38,17 @@ func (t *strain) note(now, waited time.Duration) {
 	t.heard.Store(int64(now))
 	if waited <= longWait {
 		t.since.Store(0)
-	} else if t.since.Load() == 0 {
-		t.since.Store(int64(now))
+		t.long.Store(0)
+		return
 	}
+	t.long.Add(1)
+	t.since.CompareAndSwap(0, int64(now))
 }
 
 // over reports whether a new call is to be refused.
 func (t *strain) over(now time.Duration) bool {
 	since := t.since.Load()
-	return since != 0 && now-time.Duration(since) > longFor && now-time.Duration(t.heard.Load()) < measureOld
+	return !t.off && since != 0 && t.long.Load() >= manyWait && now-time.Duration(since) > longFor && now-time.Duration(t.heard.Load()) < measureOld
 }
 
 // sheds refuses a new call that is one too many, without keeping anything of it (RFC 3261 8.2.7).

@@ -15,7 +15,14 @@ func TestStrainIsLongWaitingThatLasts(t *testing.T) {
 	if s.over(at(1001)) {
 		t.Error("one stall refuses calls")
 	}
-	for ms := 1010; ms <= 1600; ms += 10 {
+	s.note(at(1005), at(20))
+	for ms := 1010; ms <= 1600; ms += 100 {
+		s.note(at(ms), at(300))
+	}
+	if s.over(at(1601)) {
+		t.Error("a few calls are too many")
+	}
+	for ms := 1010; ms <= 1600; ms += 5 {
 		s.note(at(ms), at(300))
 	}
 	if !s.over(at(1601)) {
@@ -33,7 +40,7 @@ func TestStrainIsLongWaitingThatLasts(t *testing.T) {
 // More than can be done: new calls get 503 at once and cost nothing to keep, and those that are up are served to their end.
 func TestNewCallsAreRefusedWhenTheExchangeIsBehind(t *testing.T) { // pitfall 39
 	t.Parallel()
-	x := start(t, nil, nil)
+	x := start(t, func(c *Config) { c.patient = false }, nil)
 	p := newPeer(t, x.udp)
 	up := p.ua()
 	up.invite(plainSDP)
@@ -47,6 +54,7 @@ func TestNewCallsAreRefusedWhenTheExchangeIsBehind(t *testing.T) { // pitfall 39
 				return
 			case <-time.After(time.Millisecond):
 				now := time.Since(x.began)
+				x.strain.long.Store(manyWait)
 				x.strain.since.Store(int64(now - time.Second))
 				x.strain.heard.Store(int64(now))
 			}
