@@ -92,6 +92,7 @@ func (w *world) command(id string) (string, func(tx *storage.Tx) error) {
 	ruling := Ruling{Grant: w.n(3) > 0, Note: w.text(), Informed: w.text()}
 	decider := w.likely(w.dispatcher, w.supervisor, w.leader)
 	text, unit, colour, other := w.text(), w.unit(), w.colour(), w.ticket()
+	said := pick(w, w.babble(30), "")
 	by := w.actor()
 	centre := w.likely(w.dispatcher, w.dispatcher, w.operator, w.supervisor, w.inspector)
 	d := w.n(14) - 1
@@ -152,7 +153,7 @@ func (w *world) command(id string) (string, func(tx *storage.Tx) error) {
 		run  func(tx *storage.Tx) error
 	}{
 		{"amend", func(tx *storage.Tx) error {
-			return got(w.Amend(tx, id, Amendment{Body: text, Kind: Help, AccusedUnit: unit}, by))
+			return got(w.Amend(tx, id, Amendment{Body: said, Kind: Help, AccusedUnit: unit}, by))
 		}},
 		{"accept", func(tx *storage.Tx) error { return got(w.Accept(tx, id, Acceptance{Colour: colour}, centre)) }},
 		{"answer", func(tx *storage.Tx) error { return got(w.Answer(tx, id, reply, centre)) }},
