@@ -133,12 +133,6 @@ func (a *replies) open(k txKey, l *listener, to netip.AddrPort, req *gosip.Reque
 	return tx, false
 }
 
-func (a *replies) size() int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return len(a.m)
-}
-
 func (a *replies) close() {
 	a.trying.stop()
 	a.ending.stop()
