@@ -137,7 +137,7 @@ func (o *Office) Figure(tx *storage.Tx, id string, p Period, s Scope) (Figure, e
 		c := compare(f, before.Value, before.N)
 		f.Before = &c
 	}
-	if b, ok := set.Baselines[id]; ok && s.all() {
+	if b, ok := set.Baselines[id]; ok && s.all() && f.N > 0 {
 		c := compare(f, b.Value, 0)
 		c.Label = b.Label
 		f.Baseline = &c
