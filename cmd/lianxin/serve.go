@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -135,6 +136,7 @@ func (c *centre) run(ctx context.Context, web net.Listener, ready func(*centre, 
 		return nil
 	})
 	if ready != nil {
+		c.awaitParts(work)
 		ready(c, web)
 	}
 	err := group.Wait()
@@ -300,6 +302,21 @@ func (c *centre) watchKeys(ctx context.Context) {
 			if err := c.book.Vault.Reload(); err != nil {
 				c.log.Error("contact: keys", "err", err)
 			}
+		}
+	}
+}
+
+// awaitParts waits until every part that is needed works, so that whoever is told that the centre is up can call it. A part
+// that stays down keeps nobody waiting for long: /healthz says which one it is.
+func (c *centre) awaitParts(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	down := func(p console.Part) bool { return p.Needed && !p.OK }
+	for slices.ContainsFunc(c.health(ctx), down) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }

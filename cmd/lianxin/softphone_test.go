@@ -149,7 +149,9 @@ func TestOperatorTakesACallInTheBrowser(t *testing.T) {
 	base := strings.Replace(u.base, "127.0.0.1", "localhost", 1)
 	page.do(chromedp.Navigate(base + "/sign-in"))
 	page.run(fmt.Sprintf(`(() => { const f = document.querySelector('form'); f.login.value = 'operator1'; f.password.value = %q; f.submit() })()`, u.c.sample.Password))
-	page.until("the board is open", `document.querySelector('.softphone-open')`)
+	page.until("somebody is signed in", `document.querySelector('.softphone-open')`)
+	page.do(chromedp.Navigate(base + "/board"))
+	page.until("the board is open", `document.querySelector('#me .chip')`)
 	page.run(`localStorage.setItem('softphone.clean', 'off')`) // a tone is noise to Chromium
 	page.shot("softphone-board")
 	page.click(".softphone-open")

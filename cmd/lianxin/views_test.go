@@ -57,13 +57,13 @@ record-views:
 // TestABureausOwnFilesReachTheReaderAndTheSurvey: word lists extend the reader, and the survey goes by its own file.
 func TestABureausOwnFilesReachTheReaderAndTheSurvey(t *testing.T) {
 	words := t.TempDir()
-	if status, out, _ := run(t, "嘎嘣脆响\n", "survey", "parse"); status != 0 || !strings.Contains(out, `"review"`) {
+	if status, out, _ := run(t, "格愣格愣\n", "survey", "parse"); status != 0 || !strings.Contains(out, `"review"`) {
 		t.Fatalf("a word nobody knows: %s", out)
 	}
-	if err := os.WriteFile(filepath.Join(words, "benxi.txt"), []byte("[version]\nbenxi-1\n[word fixed 1]\n嘎嘣脆响\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(words, "benxi.txt"), []byte("[version]\nbenxi-1\n[word fixed 1]\n格愣格愣\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if status, out, errs := run(t, "嘎嘣脆响\n", "--lexicon", words, "survey", "parse"); status != 0 || !strings.Contains(out, `"rating":1`) {
+	if status, out, errs := run(t, "格愣格愣\n", "--lexicon", words, "survey", "parse"); status != 0 || !strings.Contains(out, `"rating":1`) {
 		t.Errorf("with the bureau's own words: %d %s %s", status, out, errs)
 	}
 	status, text, _ := run(t, "", "survey", "config")
