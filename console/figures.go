@@ -282,9 +282,10 @@ func (s *Server) figurePage(w http.ResponseWriter, r *http.Request, u *user) {
 			split := figureSplit{Label: "fig-by-" + d, Rank: d == "unit" && m.Kind != report.Count && m.Kind != report.Duration}
 			for _, g := range groups {
 				row := splitRow{Group: g, Label: s.dimensionLabel(n, v.Channel, d, g.Key, s.lang(r)), Text: figureText(m, g.Value, g.N)}
-				if name := map[string]string{"proactive": "source"}[d]; name != "" {
-					row.Query = v.Q(name, g.Key)
-				} else if g.Key != "" {
+				switch {
+				case d == "proactive":
+					row.Query = v.Q("source", g.Key)
+				case g.Key != "":
 					row.Query = v.Q(d, g.Key)
 				}
 				if m.Kind == report.Count || m.Kind == report.Duration {

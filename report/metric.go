@@ -97,7 +97,7 @@ var Metrics = []Metric{
 	{ID: "repeats", Group: "again", Label: "有效诉求重复投诉率", Formula: "答复后{repeat}内同一人就同一事项再次反映的有效诉求数 / 有效诉求数", Kind: Share, Less: true,
 		set: ticketsAt(`t.accepted_at`, repeated, valid)},
 	{ID: "repeat_persons", Group: "again", Label: "重复投诉人数占比", Formula: "有重复投诉的诉求人数 / 有效诉求的诉求人数", Kind: Share, Less: true, Persons: true,
-		set: `SELECT MAX(y.id) AS id, y.contact, MAX(y.channel) AS channel, MAX(y.colour) AS colour, MAX(y.kind) AS kind, MAX(y.proactive) AS proactive, MAX(y.unit) AS unit, MAX(y.at) AS at, MAX(y.grade) AS grade
+		set: `SELECT MAX(y.id) AS id, y.contact, MAX(y.channel) AS channel, MAX(y.colour) AS colour, MAX(y.kind) AS kind, MAX(y.proactive) AS proactive, MAX(y.unit) AS unit, MAX(y.at) AS at, MAX(y.grade) AS grade, COUNT(*) AS times
 			FROM (` + ticketsAt(`t.accepted_at`, repeated, valid+` AND t.contact_id <> ''`) + `) y{inner} GROUP BY y.contact`},
 	{ID: "escalations", Group: "again", Label: "升级投诉数", Formula: "督察12389、信访等上级渠道来件中与未解决诉求相符的件数(按认定时间)", Less: true,
 		set: `SELECT ` + row + `, ` + host + ` AS unit, m.opened_at AS at, 1 AS grade FROM oversee_matter m JOIN oversee_ticket x ON x.matter_id = m.id JOIN ticket t ON t.id = x.ticket_id
@@ -187,9 +187,6 @@ func (m Metric) GradeLabel(grade int) string {
 	}
 	return "未计入"
 }
-
-// counted is what the rows of x are counted by.
-func (m Metric) counted() string { return `COUNT(*)` }
 
 // query is a metric's set with what narrows it.
 type query struct {

@@ -53,14 +53,10 @@ type Part struct {
 	Only  bool
 }
 
-// The parts that every share has. A rating's parts are its stars: Grade(1) to Grade(5).
-var (
-	Whole  = Part{}
-	Hits   = Part{Grade: 1, Only: true}
-	Misses = Part{Grade: 0, Only: true}
-)
+// Whole is all rows of a metric.
+var Whole = Part{}
 
-// Grade is the part with one grade.
+// Grade is the part with one grade: of a share 1 is a hit and 0 a miss, of a satisfaction the stars.
 func Grade(n int) Part { return Part{Grade: n, Only: true} }
 
 // Figure is a metric over a period.
@@ -163,7 +159,7 @@ func (o *Office) count(tx *storage.Tx, m Metric, set Settings, p Period, s Scope
 	q := m.query(set, p, s, o.now())
 	type grade struct{ grade, n int }
 	rows, err := storage.All(tx, func(r storage.Row) (g grade, err error) { return g, r.Scan(&g.grade, &g.n) },
-		`SELECT x.grade, `+m.counted()+` FROM (`+q.set+`) x`+q.where()+` GROUP BY x.grade`, q.args...)
+		`SELECT x.grade, COUNT(*) FROM (`+q.set+`) x`+q.where()+` GROUP BY x.grade`, q.args...)
 	if err != nil {
 		return f, fmt.Errorf("count %s: %w", m.ID, err)
 	}
@@ -212,7 +208,7 @@ type Row struct {
 	Grade   int
 	Unit    string
 	Channel string
-	Times   int // so many of one person
+	Times   int // requests of this person, in figures of persons; else 1
 }
 
 // List is a page of the rows behind a figure, the latest first, and how many there are: as many as the figure says.
@@ -225,20 +221,20 @@ func (o *Office) List(tx *storage.Tx, id string, part Part, p Period, s Scope, l
 	if part.Only {
 		q.and(`x.grade = {}`, part.Grade)
 	}
-	total, err := storage.One(tx, storage.Value[int], `SELECT `+m.counted()+` FROM (`+q.set+`) x`+q.where(), q.args...)
+	total, err := storage.One(tx, storage.Value[int], `SELECT COUNT(*) FROM (`+q.set+`) x`+q.where(), q.args...)
 	if err != nil {
 		return nil, 0, fmt.Errorf("list %s: %w", id, err)
 	}
-	text := `SELECT x.id, x.at, x.grade, x.unit, x.channel, 1 FROM (` + q.set + `) x` + q.where() + ` ORDER BY x.at DESC, x.id DESC`
+	times := `1`
 	if m.Persons {
-		text = `SELECT MAX(x.id), MAX(x.at), x.grade, MAX(x.unit), MAX(x.channel), COUNT(*) FROM (` + q.set + `) x` + q.where() + ` GROUP BY x.grade, x.contact ORDER BY 2 DESC, 1 DESC`
+		times = `x.times`
 	}
 	rows, err := storage.All(tx, func(r storage.Row) (x Row, err error) {
 		var at storage.Time
 		err = r.Scan(&x.Ticket, &at, &x.Grade, &x.Unit, &x.Channel, &x.Times)
 		x.At = at.Time
 		return x, err
-	}, text+q.page(limit, offset), q.args...)
+	}, `SELECT x.id, x.at, x.grade, x.unit, x.channel, `+times+` FROM (`+q.set+`) x`+q.where()+` ORDER BY x.at DESC, x.id DESC`+q.page(limit, offset), q.args...)
 	if err != nil {
 		return nil, 0, fmt.Errorf("list %s: %w", id, err)
 	}
@@ -269,7 +265,7 @@ func (o *Office) By(tx *storage.Tx, id, dimension string, p Period, s Scope) ([]
 		grade, n int
 	}
 	rows, err := storage.All(tx, func(r storage.Row) (l line, err error) { return l, r.Scan(&l.key, &l.grade, &l.n) },
-		`SELECT x.`+dimension+`, x.grade, `+m.counted()+` FROM (`+q.set+`) x`+q.where()+` GROUP BY x.`+dimension+`, x.grade`, q.args...)
+		`SELECT x.`+dimension+`, x.grade, COUNT(*) FROM (`+q.set+`) x`+q.where()+` GROUP BY x.`+dimension+`, x.grade`, q.args...)
 	if err != nil {
 		return nil, fmt.Errorf("split %s: %w", id, err)
 	}

@@ -250,6 +250,13 @@ func TestEachFigureIsTheLengthOfItsListsAndWhatTheLogTells(t *testing.T) {
 			})
 		}
 		b.view(func(tx *storage.Tx) error {
+			rows, _, err := b.r.List(tx, "repeat_persons", Grade(1), year, Scope{}, 10, 0)
+			if len(rows) != 1 || rows[0].Times != 2 {
+				t.Errorf("who came again: %+v, want one person with two requests", rows)
+			}
+			return err
+		})
+		b.view(func(tx *storage.Tx) error {
 			diff, compared, err := b.r.Recount(tx, year)
 			if err != nil {
 				return err

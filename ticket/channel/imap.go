@@ -183,17 +183,18 @@ func mailTLS(c Connector, host string) (*tls.Config, error) {
 	return secure, nil
 }
 
-// dialMail connects to the mail server within the time that ctx leaves.
-func dialMail(ctx context.Context, c Connector) (*imapclient.Client, error) {
+// reachMail opens a connection to a mail server, under TLS from the start unless the settings want STARTTLS or none. protocols
+// are those offered by ALPN (RFC 7301).
+func reachMail(ctx context.Context, c Connector, protocols ...string) (net.Conn, *tls.Config, error) {
 	host, _, err := net.SplitHostPort(c.Settings.Addr)
 	if err != nil {
-		return nil, fmt.Errorf("address of the mail server: %w", err)
+		return nil, nil, fmt.Errorf("address of the mail server: %w", err)
 	}
 	secure, err := mailTLS(c, host)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	secure.NextProtos = []string{"imap"}
+	secure.NextProtos = protocols
 	dialer := &net.Dialer{Timeout: timeout}
 	var conn net.Conn
 	if c.Settings.TLS == "" || c.Settings.TLS == "tls" {
@@ -202,7 +203,16 @@ func dialMail(ctx context.Context, c Connector) (*imapclient.Client, error) {
 		conn, err = dialer.DialContext(ctx, "tcp", c.Settings.Addr)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reach the mail server: %w", err)
+		return nil, nil, fmt.Errorf("reach the mail server: %w", err)
+	}
+	return conn, secure, nil
+}
+
+// dialMail connects to the mail server within the time that ctx leaves.
+func dialMail(ctx context.Context, c Connector) (*imapclient.Client, error) {
+	conn, secure, err := reachMail(ctx, c, "imap")
+	if err != nil {
+		return nil, err
 	}
 	// The client waits for an answer as long as it takes; a run must not.
 	context.AfterFunc(ctx, func() { conn.Close() })

@@ -3,11 +3,9 @@ package channel
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"time"
 
@@ -176,23 +174,9 @@ func reachSMTP(ctx context.Context, c Connector) error {
 
 // dialSMTP connects (RFC 5321; TLS as RFC 8314, or STARTTLS as RFC 3207) and signs in.
 func dialSMTP(ctx context.Context, c Connector) (*smtp.Client, error) {
-	host, _, err := net.SplitHostPort(c.Settings.Addr)
-	if err != nil {
-		return nil, fmt.Errorf("address of the mail server: %w", err)
-	}
-	secure, err := mailTLS(c, host)
+	conn, secure, err := reachMail(ctx, c)
 	if err != nil {
 		return nil, err
-	}
-	dialer := &net.Dialer{Timeout: timeout}
-	var conn net.Conn
-	if c.Settings.TLS == "" || c.Settings.TLS == "tls" {
-		conn, err = (&tls.Dialer{NetDialer: dialer, Config: secure}).DialContext(ctx, "tcp", c.Settings.Addr)
-	} else {
-		conn, err = dialer.DialContext(ctx, "tcp", c.Settings.Addr)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reach the mail server: %w", err)
 	}
 	var client *smtp.Client
 	if c.Settings.TLS == "starttls" {
