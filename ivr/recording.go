@@ -72,6 +72,7 @@ func (v *visit) startRecording() {
 		return
 	}
 	box := v.h.calls.Vault.For(recordingPurpose + v.rec.ID)
+	began := v.h.now() // before the first frame: what a crash leaves is dated by this and its length
 	rec, err := v.call.Media().Record(file, media.RecordOptions{
 		Sync: 5 * time.Second, Reserve: v.h.cfg.RecordingReserve, Wrap: func(key []byte) []byte { return box.Seal(string(key)) },
 	})
@@ -85,7 +86,7 @@ func (v *visit) startRecording() {
 	}
 	v.h.recordingWorks()
 	v.recording = rec
-	v.note(func(r *Record) { r.Recording, r.RecordedFrom = name, v.h.now() })
+	v.note(func(r *Record) { r.Recording, r.RecordedFrom = name, began })
 	go func() {
 		select {
 		case <-rec.Failed():
