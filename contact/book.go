@@ -55,6 +55,10 @@ func Stream(id string) string { return "contact/" + id }
 // HashPhone is the keyed hash under which every room may look a number up.
 func (v *Vault) HashPhone(p Phone) string { return v.Hash(p.Clear()) }
 
+// missingName leaves a person who is known as they are, but for a name that is missing.
+const missingName = `ON CONFLICT (phone_hash) DO UPDATE SET name_sealed = excluded.name_sealed, changed = excluded.changed
+		WHERE contact.name_sealed IS NULL AND excluded.name_sealed IS NOT NULL`
+
 // Ensure returns the person with this number, and enters one when there is
 // none. The name, which may be blank, is kept for a person who has none yet;
 // it never replaces another (families share numbers): that is Rename.
@@ -67,11 +71,8 @@ func (b *Book) Ensure(tx *storage.Tx, phone Phone, name string) (Person, error) 
 	if n := NameOf(name); !n.IsZero() {
 		sealed = b.Vault.For(namePurpose).Seal(n.Clear())
 	}
-	// The person known already is left as it is, but for a missing name.
 	_, err := tx.Exec(`INSERT INTO contact (id, phone_hash, phone_sealed, name_sealed, created, changed)
-		VALUES ($1, $2, $3, $4, $5, $5)
-		ON CONFLICT (phone_hash) DO UPDATE SET name_sealed = excluded.name_sealed, changed = excluded.changed
-		WHERE contact.name_sealed IS NULL AND excluded.name_sealed IS NOT NULL`,
+		VALUES ($1, $2, $3, $4, $5, $5) `+missingName,
 		storage.NewID(), b.Vault.HashPhone(phone), b.Vault.For(phonePurpose).Seal(phone.Clear()), sealed, now)
 	if err != nil {
 		return Person{}, fmt.Errorf("enter a person: %w", err)

@@ -125,54 +125,6 @@ const longest = 10
 // ErrBadText is returned by Queue for a text that could never be sent.
 var ErrBadText = errors.New("text cannot be queued")
 
-// Queue puts a text into the outbox in the caller's transaction, so that it goes out exactly when that transaction
-// commits. A text whose key is already there is left as it is: queued is then false and the id that of the first one.
-// It returns ErrBadText for a number that is no mobile number, an empty body or one longer than ten segments.
-func (o *Outbox) Queue(tx *storage.Tx, m Message) (id string, queued bool, err error) {
-	o.init()
-	if m.Key == "" || m.Body == "" || m.Phone.Kind() != contact.Mobile {
-		return "", false, fmt.Errorf("queue text for %s: %w: key, body and a mobile number are needed", m.Phone, ErrBadText)
-	}
-	body := Sign(o.Signature, m.Body)
-	size := Measure(body)
-	if size.Segments > longest {
-		return "", false, fmt.Errorf("queue text for %s: %w: %d segments", m.Phone, ErrBadText, size.Segments)
-	}
-	if !extensionPattern.MatchString(m.Extension) {
-		return "", false, fmt.Errorf("queue text for %s: %w: the extension %q is not up to six digits", m.Phone, ErrBadText, m.Extension)
-	}
-	if m.Carrier != "" && o.lines[m.Carrier] == nil {
-		return "", false, fmt.Errorf("queue text for %s: %w: no carrier %q", m.Phone, ErrBadText, m.Carrier)
-	}
-	now := o.now()
-	due := m.Due
-	if due.Before(now) {
-		due = now
-	}
-	if !m.Anytime {
-		due = o.Next(due)
-	}
-	notAfter := m.NotAfter
-	if notAfter.IsZero() {
-		notAfter = due.Add(24 * time.Hour)
-	}
-	box := o.Vault.For("sms.phone")
-	id = storage.NewID()
-	n, err := tx.Exec(`INSERT INTO sms (id, key, campaign, priority, anytime, phone_hash, phone, body, words, segments, state, due, not_after, carrier, pinned, created_at, extension)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, '', $8, $9, 'queued', $10, $11, $12, $13, $14, $15) ON CONFLICT (key) DO NOTHING`,
-		id, m.Key, m.Campaign, m.Priority, m.Anytime, o.Vault.HashPhone(m.Phone), box.Seal(m.Phone.Clear()), o.Vault.For(textWords).Seal(body), size.Segments,
-		storage.At(due), storage.At(notAfter), m.Carrier, m.Carrier != "", storage.At(now), m.Extension)
-	if err != nil {
-		return "", false, fmt.Errorf("queue text for %s: %w", m.Phone, err)
-	}
-	if n == 0 {
-		id, err = storage.One(tx, storage.Value[string], `SELECT id FROM sms WHERE key = $1`, m.Key)
-		return id, false, err
-	}
-	tx.After(o.Wake)
-	return id, true, nil
-}
-
 // extensionPattern leaves room for an access number of 14 digits: carriers take 20 or 21 in all.
 var extensionPattern = regexp.MustCompile(`^\d{0,6}$`)
 

@@ -3,6 +3,7 @@ package survey
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"lianxin/storage"
 	"lianxin/workday"
@@ -81,12 +82,26 @@ func (d Decision) String() string {
 // DetailLabel is the detail for staff (zh-CN), "" when there is none.
 func (d Decision) DetailLabel() string { return detailLabels[d.Detail] }
 
-func saveDecision(tx *storage.Tx, day workday.Day, d Decision, version, batch string, at storage.Time) (first bool, err error) {
-	n, err := tx.Exec(`INSERT INTO survey_decision (record_id, day, reason, detail, ask_id, config, decided_at, probability, batch) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-		ON CONFLICT (record_id) DO NOTHING`, d.RecordID, day, string(d.Reason), d.Detail, d.AskID, version, at, cmp.Or(d.Probability, 1), batch)
-	if err != nil || n == 0 {
-		return false, err
+// saveDecisions writes decisions down, and tells of which records: the others were decided by another run.
+func saveDecisions(tx *storage.Tx, day workday.Day, all []Decision, version, batch string, at storage.Time) (map[string]bool, error) {
+	rows := make([][]any, len(all))
+	for i, d := range all {
+		rows[i] = []any{d.RecordID, day, string(d.Reason), d.Detail, d.AskID, version, at, cmp.Or(d.Probability, 1), batch}
 	}
-	_, err = tx.Exec(`UPDATE survey_record SET decided = TRUE WHERE id = $1`, d.RecordID)
-	return true, err
+	ids, err := storage.Inserted(tx, storage.Value[string], `INSERT INTO survey_decision (record_id, day, reason, detail, ask_id, config, decided_at, probability, batch)`,
+		rows, `ON CONFLICT (record_id) DO NOTHING RETURNING record_id`)
+	if err != nil {
+		return nil, err
+	}
+	fresh := make(map[string]bool, len(ids))
+	for part := range slices.Chunk(ids, 256) {
+		list, args := storage.In(nil, part)
+		if _, err := tx.Exec(`UPDATE survey_record SET decided = TRUE WHERE id IN (`+list+`)`, args...); err != nil {
+			return nil, err
+		}
+		for _, id := range part {
+			fresh[id] = true
+		}
+	}
+	return fresh, nil
 }

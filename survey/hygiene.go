@@ -1,9 +1,11 @@
 package survey
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"lianxin/storage"
@@ -24,33 +26,49 @@ func (h Hygiene) check() error {
 	return nil
 }
 
-// rests tells why a number is left alone at a moment: "dead" after a failure that the carrier called 空号 or 停机, "failing"
-// after so many failures in a row; "" when it may be texted. A text that arrived ends it.
-func (s *Survey) rests(tx *storage.Tx, hash string, now time.Time) (string, error) {
+// rests tells which of many numbers, by their hashes, are left alone at a moment, and why: "dead" after a failure that the
+// carrier called 空号 or 停机, "failing" after so many failures in a row. A text that arrived ends it.
+func (s *Survey) rests(tx *storage.Tx, hashes []string, now time.Time) (map[string]string, error) {
 	h := s.config().Hygiene
 	type end struct {
-		failed bool
-		code   string
-		at     storage.Time
+		hash, id, code string
+		failed         bool
+		at, created    storage.Time
 	}
-	last, err := storage.All(tx, func(r storage.Row) (e end, err error) { return e, r.Scan(&e.failed, &e.code, &e.at) },
-		`SELECT state = 'failed', error_code, COALESCE(done_at, created_at) FROM sms WHERE phone_hash = $1 AND created_at >= $2 AND state IN ('failed', 'delivered')
-		ORDER BY created_at DESC, id DESC LIMIT $3`, hash, storage.At(now.Add(-h.Within)), h.Failures)
+	list, args := storage.In([]any{storage.At(now.Add(-h.Within))}, hashes)
+	ends, err := storage.All(tx, func(r storage.Row) (e end, err error) {
+		return e, r.Scan(&e.hash, &e.id, &e.failed, &e.code, &e.at, &e.created)
+	},
+		`SELECT phone_hash, id, state = 'failed', error_code, COALESCE(done_at, created_at), created_at FROM sms
+		WHERE phone_hash IN (`+list+`) AND created_at >= $1 AND state IN ('failed', 'delivered')`, args...)
 	if err != nil {
-		return "", fmt.Errorf("earlier texts to a number: %w", err)
+		return nil, fmt.Errorf("earlier texts to a number: %w", err)
 	}
-	failures := 0
-	for _, e := range last {
-		if !e.failed {
-			break
+	slices.SortFunc(ends, func(a, b end) int { // the last text first
+		return cmp.Or(b.created.Compare(a.created.Time), strings.Compare(b.id, a.id))
+	})
+	all := map[string][]end{}
+	for _, e := range ends {
+		if len(all[e.hash]) < h.Failures {
+			all[e.hash] = append(all[e.hash], e)
 		}
-		failures++
-		if slices.Contains(h.Dead, e.code) && now.Before(e.at.Add(h.Rest)) {
-			return "dead", nil
+	}
+	why := map[string]string{}
+	for hash, last := range all {
+		failures := 0
+		for _, e := range last {
+			if !e.failed {
+				break
+			}
+			failures++
+			if slices.Contains(h.Dead, e.code) && now.Before(e.at.Add(h.Rest)) {
+				why[hash] = "dead"
+				break
+			}
+		}
+		if why[hash] == "" && failures >= h.Failures && now.Before(last[0].at.Add(h.Rest)) {
+			why[hash] = "failing"
 		}
 	}
-	if failures >= h.Failures && now.Before(last[0].at.Add(h.Rest)) {
-		return "failing", nil
-	}
-	return "", nil
+	return why, nil
 }

@@ -122,6 +122,9 @@ func (m *morning) next(ctx context.Context, after mark) (persons [][]Record, las
 	const records = 400
 	var rows []Record
 	err = m.s.DB.View(ctx, func(tx *storage.Tx) error {
+		if err := errors.Join(tx.ByIndex(), tx.InOrder()); err != nil {
+			return err
+		}
 		read := func(where string, args ...any) ([]Record, error) {
 			return storage.All(tx, m.s.scanRecord, `SELECT `+recordColumns+` FROM survey_record r
 				WHERE r.decided = FALSE AND r.service_day <= $1 AND `+where, append([]any{m.day}, args...)...)
@@ -175,14 +178,24 @@ func (m *morning) commit(ctx context.Context, persons [][]Record) error {
 	}
 	var made []Decision
 	err := in(ctx, func(tx *storage.Tx) error {
+		if err := tx.ByIndex(); err != nil {
+			return err
+		}
+		known, err := m.known(tx, persons)
+		if err != nil {
+			return err
+		}
 		made = nil
+		plans := make([]plan, len(persons))
+		for i, records := range persons {
+			plans[i] = m.person(records, known)
+			made = append(made, plans[i].ds...)
+		}
 		batch := storage.NewID()
-		for _, records := range persons {
-			ds, err := m.person(tx, records, batch)
-			if err != nil {
+		if !m.opt.DryRun {
+			if made, err = m.store(tx, plans, batch); err != nil {
 				return err
 			}
-			made = append(made, ds...)
 		}
 		if m.opt.DryRun || len(made) == 0 {
 			return nil
@@ -219,8 +232,15 @@ func (m *morning) prove(tx *storage.Tx, made []Decision, batch string) error {
 	return err
 }
 
-// person decides about all records of one number, stores the decisions, and asks.
-func (m *morning) person(tx *storage.Tx, records []Record, batch string) ([]Decision, error) {
+// plan is what was decided about the records of one number.
+type plan struct {
+	records []Record
+	ds      []Decision
+	best    int // the record that is asked about; -1 none
+}
+
+// person decides about all records of one number.
+func (m *morning) person(records []Record, known facts) plan {
 	ds := make([]Decision, len(records))
 	sensitive := false
 	for i, r := range records {
@@ -234,11 +254,7 @@ func (m *morning) person(tx *storage.Tx, records []Record, batch string) ([]Deci
 		}
 		sensitive = sensitive || ds[i].Reason == SensitiveCase
 	}
-	phone := records[0].Phone
-	reason, detail, err := m.byPerson(tx, phone, sensitive)
-	if err != nil {
-		return nil, err
-	}
+	reason, detail := m.byPerson(records[0].phoneHash, known, sensitive)
 	best := -1
 	for i := range ds {
 		switch {
@@ -258,182 +274,66 @@ func (m *morning) person(tx *storage.Tx, records []Record, batch string) ([]Deci
 		ds[best].AskID = storage.NewID()
 		ds[best].Text = sms.Sign(m.s.Outbox.Signature, m.text(records[best]))
 	}
-	if m.opt.DryRun {
-		return ds, nil
-	}
-	return m.store(tx, records, ds, best, batch)
+	return plan{records, ds, best}
 }
 
-// store writes the decisions down and queues the text. Decisions come first: who finds a record decided by another run
-// has lost the person to it.
-func (m *morning) store(tx *storage.Tx, records []Record, ds []Decision, best int, batch string) ([]Decision, error) {
+// store writes the decisions down and queues the texts, with as few statements as there can be. Decisions come first: who
+// finds a record decided by another run has lost the person to it.
+func (m *morning) store(tx *storage.Tx, plans []plan, batch string) (made []Decision, err error) {
 	now := m.s.now()
-	var made []Decision
-	for i, d := range ds {
-		first, err := saveDecision(tx, m.day, d, m.cfg.Version, batch, storage.At(now))
-		if err != nil {
-			return nil, fmt.Errorf("decide about record %s: %w", d.RecordID, err)
+	var all []Decision
+	for _, p := range plans {
+		all = append(all, p.ds...)
+	}
+	fresh, err := saveDecisions(tx, m.day, all, m.cfg.Version, batch, storage.At(now))
+	if err != nil {
+		return nil, fmt.Errorf("decide about records: %w", err)
+	}
+	var asked []plan
+	for _, p := range plans {
+		for _, d := range p.ds {
+			if fresh[d.RecordID] {
+				made = append(made, d)
+			}
 		}
-		if first {
-			made = append(made, d)
-		} else if i == best {
-			best = -1
+		if p.best >= 0 && fresh[p.ds[p.best].RecordID] {
+			asked = append(asked, p)
 		}
 	}
-	if best < 0 {
+	if len(asked) == 0 {
 		return made, nil
 	}
-	r, d := records[best], ds[best]
-	who, err := m.s.Book.Ensure(tx, r.Phone, r.person.Name)
-	if err != nil {
-		return nil, fmt.Errorf("ask about record %s: %w", r.ID, err)
-	}
-	key := Campaign(m.day) + ":" + r.phoneHash
-	due := m.s.Outbox.Next(now)
-	id, _, err := m.s.Outbox.Queue(tx, sms.Message{Key: key, Campaign: Campaign(m.day), Phone: r.Phone, Body: d.Text, Priority: sms.Bulk, Extension: extensionOf(m.day),
-		Due: due, NotAfter: due.Add(m.cfg.Validity)})
-	if err != nil {
-		return nil, fmt.Errorf("ask about record %s: %w", r.ID, err)
-	}
-	if _, err := tx.Exec(`INSERT INTO survey_ask (id, day, key, record_id, class, unit, phone_hash, contact_id, sms_id, state, asked_at, asked_day, closes_at, config, prefix, extension)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'open', $10, $11, $12, $13, $14, $15)`,
-		d.AskID, m.day, key, r.ID, r.Class, r.Unit, r.phoneHash, who.ID, id, storage.At(now), workday.DayOf(now),
-		storage.At(due.Add(m.cfg.ReplyWindow)), m.cfg.Version, r.Phone.Clear()[:3], extensionOf(m.day)); err != nil {
-		return nil, fmt.Errorf("ask about record %s: %w", r.ID, err)
+	if err := m.ask(tx, asked, now); err != nil {
+		return nil, fmt.Errorf("ask about records: %w", err)
 	}
 	return made, nil
 }
 
-// before puts the service that is asked about first: the class with the higher priority, then the later service.
-func (m *morning) before(a, b Record) bool {
-	ca, _ := m.cfg.Class(a.Class)
-	cb, _ := m.cfg.Class(b.Class)
-	if ca.Priority != cb.Priority {
-		return ca.Priority > cb.Priority
+// ask enters the persons, queues their texts and opens the questions.
+func (m *morning) ask(tx *storage.Tx, asked []plan, now time.Time) error {
+	due := m.s.Outbox.Next(now)
+	people := make([]contact.Caller, len(asked))
+	texts := make([]sms.Message, len(asked))
+	for i, p := range asked {
+		r := p.records[p.best]
+		people[i] = contact.Caller{Phone: r.Phone, Name: r.person.Name}
+		texts[i] = sms.Message{Key: Campaign(m.day) + ":" + r.phoneHash, Campaign: Campaign(m.day), Phone: r.Phone, Body: p.ds[p.best].Text, Priority: sms.Bulk,
+			Extension: extensionOf(m.day), Due: due, NotAfter: due.Add(m.cfg.Validity)}
 	}
-	return a.ServiceAt.After(b.ServiceAt)
-}
-
-func (m *morning) text(r Record) string {
-	u := m.units[r.Unit]
-	name := u.Short
-	if name == "" {
-		name = u.Name
-	}
-	cl, _ := m.cfg.Class(r.Class)
-	return m.cfg.Text(cl, name, r.ServiceDay)
-}
-
-// eligible decides what a record alone can tell.
-func (m *morning) eligible(r Record) (Reason, string) {
-	cl, known := m.cfg.Class(r.Class)
-	if !known || cl.Disabled {
-		return ClassDisabled, ""
-	}
-	if int(workday.DayOf(m.s.now())-r.ServiceDay) > m.cfg.LookbackDays {
-		return TooOld, ""
-	}
-	if _, ok := m.units[r.Unit]; !ok {
-		return NoUnit, ""
-	}
-	if group := m.cfg.sensitive(r.Mark, r.Matter); group != "" {
-		return SensitiveCase, group // before the number: a sensitive record shields the person's others
-	}
-	for _, word := range cl.Exclude {
-		if strings.Contains(r.Matter, word) {
-			return SensitiveCase, "matter"
-		}
-	}
-	switch r.PhoneError {
-	case "":
-	case contact.ErrFixedLine.Code:
-		return FixedLine, ""
-	case contact.ErrShortNumber.Code, contact.ErrServiceNumber.Code:
-		return ShortNumber, r.PhoneError
-	default:
-		return BadNumber, r.PhoneError
-	}
-	if m.minor(r) {
-		return Minor, ""
-	}
-	return Asked, ""
-}
-
-// minor reports whether somebody was under age on the day of the service; on the birthday itself one is of age. Who has
-// no date of birth counts as grown up.
-func (m *morning) minor(r Record) bool {
-	born, err := workday.ParseDay(r.person.Born)
+	contacts, err := m.s.Book.EnsureAll(tx, people)
 	if err != nil {
-		return false
+		return err
 	}
-	y, mon, d := born.Date()
-	return r.ServiceDay < workday.DateOf(y+m.cfg.Adult, mon, d)
-}
-
-// byPerson decides what the number tells.
-func (m *morning) byPerson(tx *storage.Tx, phone contact.Phone, sensitive bool) (Reason, string, error) {
-	if phone.IsZero() {
-		return Asked, "", nil // eligible has refused it
-	}
-	if sensitive {
-		return SensitiveOther, "", nil
-	}
-	shield, shielded, err := m.s.Book.Shielded(tx, phone, contact.ScopeSurvey)
+	ids, _, err := m.s.Outbox.QueueAll(tx, texts)
 	if err != nil {
-		return "", "", err
+		return err
 	}
-	if shielded && slices.ContainsFunc(m.cfg.StaffShields, func(w string) bool { return strings.Contains(shield.Reason, w) }) {
-		return StaffPhone, "", nil
+	rows := make([][]any, len(asked))
+	for i, p := range asked {
+		r := p.records[p.best]
+		rows[i] = []any{p.ds[p.best].AskID, m.day, texts[i].Key, r.ID, r.Class, r.Unit, r.phoneHash, contacts[i], ids[i], "open", storage.At(now), workday.DayOf(now),
+			storage.At(due.Add(m.cfg.ReplyWindow)), m.cfg.Version, r.Phone.Clear()[:3], texts[i].Extension}
 	}
-	out, err := m.s.Book.OptedOut(tx, phone, contact.ScopeSurvey)
-	if err != nil {
-		return "", "", err
-	}
-	if out {
-		return OptedOut, "", nil
-	}
-	if shielded {
-		return DoNotDisturb, "", nil
-	}
-	hash := m.s.Book.Vault.HashPhone(phone)
-	if rests, err := m.s.rests(tx, hash, m.s.now()); err != nil {
-		return "", "", err
-	} else if rests != "" {
-		return NumberRests, rests, nil
-	}
-	return m.byHistory(tx, hash)
-}
-
-// byHistory looks at earlier questions to the number, after closing the one whose window is over.
-func (m *morning) byHistory(tx *storage.Tx, hash string) (Reason, string, error) {
-	now := m.s.now()
-	type earlier struct {
-		day   workday.Day
-		asked workday.Day
-		open  bool
-		over  bool
-	}
-	all, err := storage.All(tx, func(r storage.Row) (e earlier, err error) { return e, r.Scan(&e.day, &e.asked, &e.open, &e.over) },
-		`SELECT day, asked_day, state = 'open' AND closes_at > $2, state = 'open' AND closes_at <= $2 FROM survey_ask WHERE phone_hash = $1 ORDER BY asked_at DESC`,
-		hash, storage.At(now))
-	if err != nil {
-		return "", "", fmt.Errorf("earlier questions: %w", err)
-	}
-	reason := Asked
-	for _, e := range all {
-		if e.over && !m.opt.DryRun {
-			if _, err := tx.Exec(`UPDATE survey_ask SET state = 'closed' WHERE phone_hash = $1 AND state = 'open' AND closes_at <= $2`, hash, storage.At(now)); err != nil {
-				return "", "", fmt.Errorf("close questions: %w", err)
-			}
-		}
-		switch {
-		case e.day == m.day:
-			return OtherService, "", nil
-		case e.open:
-			reason = OpenSurvey
-		case int(workday.DayOf(now)-e.asked) < m.cfg.FrequencyDays && reason == Asked:
-			reason = AskedRecently
-		}
-	}
-	return reason, "", nil
+	_, err = tx.Insert(`INSERT INTO survey_ask (id, day, key, record_id, class, unit, phone_hash, contact_id, sms_id, state, asked_at, asked_day, closes_at, config, prefix, extension)`, rows, ``)
+	return err
 }
