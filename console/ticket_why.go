@@ -123,7 +123,10 @@ func (v *suggestView) show(x ticket.Sorting, n names, c classNames) {
 	if x.Unit != "" {
 		v.UnitName = n.Unit(x.Unit)
 	}
-	for _, d := range x.Domains {
+	for i, d := range x.Domains {
+		if i > 0 && d.Confidence < 0.01 { // three are kept; what is as good as excluded helps nobody
+			continue
+		}
 		name := string(d.Domain)
 		if d.Class != "" {
 			name = c.Path(d.Class)

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -418,7 +419,11 @@ func (t *tasks) oversight() error {
 			if title == "" {
 				title = h.Kind.Label()
 			}
-			row := todoRow{Title: title, Sub: h.StateLabel(), Path: "/oversee/" + string(h.Kind) + "/" + h.ID, Due: dueOf(t.lang, h.Due, t.now)}
+			sub := h.StateLabel()
+			if l, is := o.(*oversee.Link); is {
+				title, sub = t.pair(l, title)
+			}
+			row := todoRow{Title: title, Sub: sub, Path: "/oversee/" + string(h.Kind) + "/" + h.ID, Due: dueOf(t.lang, h.Due, t.now)}
 			if row.Due.Over {
 				x.Look = "bad"
 			}
@@ -427,6 +432,19 @@ func (t *tasks) oversight() error {
 		t.add(x)
 	}
 	return nil
+}
+
+// pair says which two requests a proposed link is about; evidence is what there is to say where the reader sees only one of them.
+func (t *tasks) pair(l *oversee.Link, evidence string) (title, sub string) {
+	later, err := t.s.Office.See(t.tx, l.Later(), t.by)
+	if err != nil {
+		return evidence, l.StateLabel()
+	}
+	earlier, err := t.s.Office.See(t.tx, l.Earlier(), t.by)
+	if err != nil {
+		return evidence, l.StateLabel()
+	}
+	return cmp.Or(later.Title, t.t("untitled")), later.Number + " → " + earlier.Number + " · " + evidence
 }
 
 func (t *tasks) blocks() error {

@@ -103,7 +103,7 @@ func (o *Office) Timeline(tx *storage.Tx, id string) ([]Moment, error) {
 				continue
 			}
 			m.Facts[name] = s
-			if l := factLabel(name, s); l != "" {
+			if l := factLabel(name, s); l != "" && !slices.Contains(m.Labels, l) {
 				m.Labels = append(m.Labels, l)
 			}
 		}

@@ -111,6 +111,9 @@ func (d *Desk) factsOf(tx *storage.Tx, id string, e audit.Event) ([]warn.Fact, e
 func (d *Desk) openedFact(tx *storage.Tx, t ticket.Ticket, at time.Time) warn.Opened {
 	f := warn.Opened{ID: t.ID, Number: t.Number, Party: t.ContactID, Channel: t.Channel, At: at, Title: t.Title, Text: t.Body, Place: t.Place, Colour: string(t.Colour),
 		Restricted: t.Restricted}
+	if c, err := d.Office.Channel(tx, t.Channel); err == nil {
+		f.ChannelName = c.Name
+	}
 	if t.Community != "" {
 		names, err := d.Office.AreaNames(tx)
 		if err == nil {

@@ -221,6 +221,10 @@ func (d *Desk) escalate(tx *storage.Tx, inbound, earlier ticket.Ticket, score fl
 		return err
 	}
 	// The owner learns that its ticket went up, not by whom nor with which words: the inbound item may be about the unit.
+	channel := inbound.Channel
+	if c, err := d.Office.Channel(tx, channel); err == nil {
+		channel = c.Name
+	}
 	text := "升级投诉：诉求" + earlier.Number + "已被反映至上级或督察、信访渠道，请立即化解"
 	for _, unit := range []string{owner, ""} {
 		n := ticket.Notice{TicketID: earlier.ID, Subject: e.ID, Point: ticket.Point("escalated/" + unit), Kind: string(KindEscalation), Colour: ticket.Orange, Unit: unit, Text: text, PlannedAt: e.OpenedAt}
@@ -231,7 +235,7 @@ func (d *Desk) escalate(tx *storage.Tx, inbound, earlier ticket.Ticket, score fl
 		}
 	}
 	_, err = d.Office.RaiseAlert(tx, ticket.Alert{Key: "W14/" + inbound.ID, Rule: "W14", Level: ticket.Orange, TicketID: earlier.ID, Subject: "escalation/" + e.ID,
-		Title: "升级投诉 " + earlier.Number, Evidence: fmt.Sprintf("来自%s渠道的反映与未解决诉求%s相符，相似度%.0f%%", inbound.Channel, earlier.Number, 100*score), By: ticket.System})
+		Title: "升级投诉 " + earlier.Number, Evidence: fmt.Sprintf("来自%s渠道的反映与未解决诉求%s相符，相似度%.0f%%", channel, earlier.Number, 100*score), By: ticket.System})
 	return err
 }
 

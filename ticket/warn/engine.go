@@ -20,7 +20,8 @@ type Fact interface{ at() time.Time }
 
 // Opened is a new request, or one whose words changed (the same ID again).
 type Opened struct {
-	ID, Number, Party, Channel string
+	ID, Number, Party, Channel string // Channel is a code
+	ChannelName                string // what people read; empty is the code
 	At                         time.Time
 	Title, Text, Place         string
 	District                   string // code; empty is unknown
@@ -109,6 +110,7 @@ type Engine struct {
 	byPlace  map[string][]visit
 	counts   map[string]map[workday.Day]int
 	chans    map[string]string // channel of a request
+	names    map[string]string // name of a channel
 	ratings  map[string][]Rated
 	errors   []visit
 	entities map[Entity][]string
@@ -136,7 +138,7 @@ type visit struct {
 // NewEngine is an engine that remembers nothing. pairs, when not nil, hears of the links of each new request.
 func NewEngine(r Rules, m match.Rules, w workday.Reckoner, pairs func(id string, pairs []match.Pair)) *Engine {
 	return &Engine{Rules: r, Match: m, Workdays: w, group: match.NewGrouper(m), pairs: pairs, open: map[string]*state{}, byParty: map[string][]visit{}, byPlace: map[string][]visit{},
-		counts: map[string]map[workday.Day]int{}, chans: map[string]string{}, ratings: map[string][]Rated{}, entities: map[Entity][]string{}, last: map[string]time.Time{}}
+		counts: map[string]map[workday.Day]int{}, chans: map[string]string{}, names: map[string]string{}, ratings: map[string][]Rated{}, entities: map[Entity][]string{}, last: map[string]time.Time{}}
 }
 
 // Grouper is the engine's index of requests; ask it for Similar only.
@@ -227,6 +229,7 @@ func (e *Engine) opened(f Opened) {
 	}
 	s.colour = f.Colour
 	e.chans[f.ID] = f.Channel
+	e.names[f.Channel] = cmp.Or(f.ChannelName, f.Channel)
 	text := f.Title + "\n" + f.Text
 	doc := match.Doc{ID: f.ID, Party: f.Party, At: f.At, Title: f.Title, Text: f.Text, Place: f.Place}
 	if slices.Contains(e.Rules.UpChannels, f.Channel) && !e.Quiet {
@@ -350,7 +353,7 @@ func (e *Engine) echo(f Opened, pairs []match.Pair) {
 	for _, p := range pairs {
 		if c := e.chans[p.Earlier]; c != "" && c != f.Channel && p.Parts.DaysOff*24 <= float64(e.Rules.EchoHours) {
 			e.fire(Firing{Rule: "W6", At: f.At, Subject: "echo/" + p.Earlier, Level: grade.Yellow, Ticket: f.ID, Tickets: []string{p.Earlier, f.ID}, Title: "同一事项在多个渠道出现",
-				Evidence: fmt.Sprintf("%.0f小时内在%s和%s两个渠道出现，相似度%.0f%%", p.Parts.DaysOff*24, c, f.Channel, 100*p.Parts.Score), Score: p.Parts.Score})
+				Evidence: fmt.Sprintf("%.0f小时内先后由%s和%s两个渠道反映，相似度%.0f%%", max(1, math.Ceil(p.Parts.DaysOff*24)), e.names[c], e.names[f.Channel], 100*p.Parts.Score), Score: p.Parts.Score})
 			return
 		}
 	}
@@ -440,7 +443,7 @@ func (e *Engine) escalation(f Opened, doc match.Doc) {
 			continue
 		}
 		e.fire(Firing{Rule: "W14", At: f.At, Subject: "up/" + f.ID, Level: grade.Orange, Ticket: p.Earlier, Tickets: []string{p.Earlier, f.ID}, Title: "升级投诉",
-			Evidence: fmt.Sprintf("%s来件与未解决诉求%s相符，相似度%.0f%%", f.Channel, s.number, 100*p.Parts.Score), Score: p.Parts.Score})
+			Evidence: fmt.Sprintf("%s来件与未解决诉求%s相符，相似度%.0f%%", e.names[f.Channel], s.number, 100*p.Parts.Score), Score: p.Parts.Score})
 		return
 	}
 }
