@@ -59,6 +59,7 @@ func (s *Server) api(mux *http.ServeMux) {
 	huma.Get(api, "/api/v1/messages/{id}", s.apiMessage, named("get-message", "One text with its receipts"))
 	s.overseeAPI(api)
 	s.figureAPI(api)
+	s.reportAPI(api)
 	if s.Handset != nil {
 		huma.Post(api, "/api/v1/sim/replies", s.apiSimReply, named("simulate-reply", "A resident answers on the simulated handset"), accepted)
 	}

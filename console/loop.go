@@ -6,4 +6,5 @@ import "net/http"
 func (s *Server) loopRoutes(mux *http.ServeMux) {
 	s.causeRoutes(mux)
 	s.dualRoutes(mux)
+	s.reportRoutes(mux)
 }

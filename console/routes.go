@@ -60,6 +60,7 @@ var menu = []menuGroup{
 	}},
 	{"menu.oversight", []menuItem{
 		{"/figures", "figures", "board", org.ViewReports, nil},
+		{"/reports", "reports", "log", org.ViewReports, nil},
 		{"/oversee/supervision", "o-menu-supervision", "flag", org.ViewTicket, nil},
 		{"/oversee/topic", "o-menu-topic", "people", org.ViewTicket, nil},
 		{"/oversee/consult", "o-menu-consult", "survey", org.ViewTicket, nil},

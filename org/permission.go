@@ -57,6 +57,7 @@ const (
 	RateService    Action = "window.rate"                 //
 	ViewReports    Action = "report.view"                 //
 	DraftReport    Action = "report.draft"                //
+	ReviewReport   Action = "report.review"               // another than who wrote it
 	IssueReport    Action = "report.publish"              //
 	ExportData     Action = "data.export"                 //
 	ViewSurvey     Action = "survey.view"                 //
@@ -167,6 +168,7 @@ var table = []struct {
 	{RateService, "评价窗口服务", public},
 	{ViewReports, "查看报表", join(centre, is(Reviewer, WindowManager, Inspector, Auditor))},
 	{DraftReport, "起草报告", is(Supervisor, Analyst)},
+	{ReviewReport, "审核报告", is(Supervisor, Analyst, Leader)},
 	{IssueReport, "签发通报", is(Leader)},
 	{ExportData, "导出数据", is(Supervisor, Analyst)},
 

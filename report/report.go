@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"lianxin/storage"
+	"lianxin/survey"
+	"lianxin/ticket/oversee"
 	"lianxin/workday"
 )
 
@@ -105,6 +107,10 @@ type Office struct {
 
 	Settings []Settings                         // newest last; the shipped ones when empty
 	Working  func(a, b time.Time) time.Duration // working time between two moments; wall time when nil
+
+	// What editions tell besides the registry's figures; left out when nil.
+	Oversight *oversee.Desk
+	Survey    *survey.Survey
 }
 
 func (o *Office) now() time.Time {

@@ -25,6 +25,10 @@ type Settings struct {
 	SettledDays int                 `yaml:"settled_days"` // without a repeat that make a first solution
 	Small       int                 `yaml:"small"`        // shares of fewer are neither compared nor ranked
 	Baselines   map[string]Baseline `yaml:"baselines"`    // by metric, frozen
+
+	// Score is the composite score of units in editions; what ships when empty. Left out where empty, so that the sums of
+	// versions that were noted before it was there still hold.
+	Score []Score `yaml:"score,omitempty"`
 }
 
 // Baseline is a value that was published once, with what is known of it.
@@ -72,6 +76,11 @@ func ReadSettings(b []byte) ([]Settings, error) {
 			return nil, bad("repeat_days, settled_days and small must be more than nothing")
 		case i > 0 && s.Effective <= file.Versions[i-1].Effective:
 			return nil, bad("effective must be later than that of the version before")
+		}
+		for _, x := range s.Score {
+			if m, ok := Find(x.Metric); !ok || m.Kind != Share && m.Kind != Satisfaction || m.Persons || x.Weight <= 0 {
+				return nil, bad("score: " + x.Metric + " is no rate of tickets, or its weight is not above 0")
+			}
 		}
 		for id, b := range s.Baselines {
 			if m, ok := Find(id); !ok || m.Kind == Duration {

@@ -118,7 +118,7 @@ func (db *DB) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p, err := goose.NewProvider(dialect, db.write, files, goose.WithAllowOutofOrder(true), goose.WithGoMigrations(kept(db.engine == postgres)))
+	p, err := goose.NewProvider(dialect, db.write, files, goose.WithAllowOutofOrder(true), goose.WithGoMigrations(kept(db.engine == postgres), editions(db.engine == postgres)))
 	if err != nil {
 		return err
 	}

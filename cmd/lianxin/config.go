@@ -86,6 +86,10 @@ type Config struct {
 	Recognizer      string `name:"recognizer" help:"Base URL (with /v1) of an OpenAI-compatible speech recogniser; empty: callers use keys." env:"LIANXIN_RECOGNIZER"`
 	RecognizerModel string `name:"recognizer-model" help:"Model the recogniser is asked for." default:"paraformer-zh" env:"LIANXIN_RECOGNIZER_MODEL"`
 
+	ReportDaily   string `name:"report-daily" help:"When yesterday's report is drafted: five cron fields, Asia/Shanghai; empty: never." default:"30 7 * * *" env:"LIANXIN_REPORT_DAILY"`
+	ReportWeekly  string `name:"report-weekly" help:"When last week's report is drafted." default:"45 7 * * 1" env:"LIANXIN_REPORT_WEEKLY"`
+	ReportMonthly string `name:"report-monthly" help:"When last month's report is drafted." default:"0 8 1 * *" env:"LIANXIN_REPORT_MONTHLY"`
+
 	Retention map[string]string `name:"retention" help:"How long personal data is kept, KIND=PERIOD (10y, 6m, 30d), may be given again; kinds: tickets (10y), texts (1y), records (1y), calls (2y), imports (30d), outward (1y), loose (2y), persons (3y)." env:"LIANXIN_RETENTION"`
 
 	LogLevel  string `name:"log-level" help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"LIANXIN_LOG_LEVEL"`

@@ -118,7 +118,7 @@ func (c *centre) wireFigures() error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s: %w", metricsFile, err)
 	}
-	c.figures = &report.Office{Settings: settings, Now: time.Now, Working: c.office.Working}
+	c.figures = &report.Office{Settings: settings, Now: time.Now, Working: c.office.Working, Oversight: c.oversight, Survey: c.survey}
 	return nil
 }
 

@@ -44,6 +44,7 @@ type commands struct {
 	Tickets   ticketsCmd   `cmd:"" help:"Requests from other bodies, and their results."`
 	Workday   workdayCmd   `cmd:"" help:"Working days by the State Council calendar."`
 	Figures   figuresCmd   `cmd:"" help:"Figures of the closed loop, and whether the log bears them out."`
+	Report    reportCmd    `cmd:"" help:"Editions of reports: daily, weekly, monthly and special; whether what was published is as it was."`
 	Audit     auditCmd     `cmd:"" help:"The hash-chained log."`
 	Backup    backupCmd    `cmd:"" help:"Write a consistent copy of the database, also while the server runs."`
 	Restore   restoreCmd   `cmd:"" help:"Put a backup in the place of the database, while no server runs."`

@@ -46,7 +46,8 @@ document.addEventListener('htmx:after:swap', label);
 label();
 
 document.addEventListener('click', event => {
-  if (event.target.closest('[data-menu]')) document.body.classList.toggle('menu-open');
+  if (event.target.closest('[data-print]')) window.print();
+  else if (event.target.closest('[data-menu]')) document.body.classList.toggle('menu-open');
   else if (event.target.closest('.side a, .shade')) document.body.classList.remove('menu-open');
   // The mark of where one is follows the click; the page is swapped without the shell.
   const link = event.target.closest('nav a[hx-get]');
