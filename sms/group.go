@@ -12,32 +12,48 @@ import (
 // the next one, so that a busy disk costs one fsync for many and an idle one costs no waiting.
 type Group struct {
 	DB *storage.DB
-
-	mu   sync.Mutex
-	busy bool
-	next []*job
-}
-
-// most is how many share a transaction.
-const most = 200
-
-type job struct {
-	fn   func(*storage.Tx) error
-	done chan error
-	lead chan struct{}
+	q  shared[func(*storage.Tx) error]
 }
 
 // Do runs fn in a transaction, its own or one shared with others, and returns when that has committed. When a shared
 // one fails, each fn is run again alone, so that one bad text does not hold up the others: fn must not keep what it has
 // read in a transaction that failed.
 func (g *Group) Do(ctx context.Context, fn func(*storage.Tx) error) error {
+	return g.q.do(ctx, g.DB, fn, func(tx *storage.Tx, all []func(*storage.Tx) error) error {
+		for _, fn := range all {
+			if err := fn(tx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// shared is a queue of things that are noted together.
+type shared[T any] struct {
+	mu   sync.Mutex
+	busy bool
+	next []*job[T]
+}
+
+// most is how many share a transaction.
+const most = 200
+
+type job[T any] struct {
+	what T
+	done chan error
+	lead chan struct{}
+}
+
+// do notes one thing by note, alone or with others, as Group.Do says.
+func (q *shared[T]) do(ctx context.Context, db *storage.DB, what T, note func(*storage.Tx, []T) error) error {
 	ctx = context.WithoutCancel(ctx) // it is not only the first one's transaction
-	j := &job{fn, make(chan error, 1), make(chan struct{}, 1)}
-	g.mu.Lock()
-	g.next = append(g.next, j)
-	wait := g.busy
-	g.busy = true
-	g.mu.Unlock()
+	j := &job[T]{what, make(chan error, 1), make(chan struct{}, 1)}
+	q.mu.Lock()
+	q.next = append(q.next, j)
+	wait := q.busy
+	q.busy = true
+	q.mu.Unlock()
 	if wait {
 		select {
 		case err := <-j.done:
@@ -45,41 +61,38 @@ func (g *Group) Do(ctx context.Context, fn func(*storage.Tx) error) error {
 		case <-j.lead:
 		}
 	}
-	g.mu.Lock()
-	n := min(len(g.next), most)
-	jobs := g.next[:n:n]
-	g.next = g.next[n:]
-	g.mu.Unlock()
+	q.mu.Lock()
+	n := min(len(q.next), most)
+	jobs := q.next[:n:n]
+	q.next = q.next[n:]
+	q.mu.Unlock()
 
-	err := g.try(ctx, jobs)
-	for _, j := range jobs {
+	all := make([]T, n)
+	for i, j := range jobs {
+		all[i] = j.what
+	}
+	err := try(ctx, db, all, note)
+	for i, j := range jobs {
 		one := err
-		if err != nil && len(jobs) > 1 {
-			one = g.try(ctx, []*job{j})
+		if err != nil && n > 1 {
+			one = try(ctx, db, all[i:i+1], note)
 		}
 		j.done <- one
 	}
 
-	g.mu.Lock()
-	if g.busy = len(g.next) > 0; g.busy {
-		g.next[0].lead <- struct{}{} // it takes itself and those behind it
+	q.mu.Lock()
+	if q.busy = len(q.next) > 0; q.busy {
+		q.next[0].lead <- struct{}{} // it takes itself and those behind it
 	}
-	g.mu.Unlock()
+	q.mu.Unlock()
 	return <-j.done
 }
 
-func (g *Group) try(ctx context.Context, jobs []*job) (err error) {
+func try[T any](ctx context.Context, db *storage.DB, all []T, note func(*storage.Tx, []T) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v", p) // or all who wait would wait for ever
 		}
 	}()
-	return g.DB.Update(ctx, func(tx *storage.Tx) error {
-		for _, j := range jobs {
-			if err := j.fn(tx); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	return db.Update(ctx, func(tx *storage.Tx) error { return note(tx, all) })
 }

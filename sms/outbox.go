@@ -39,11 +39,12 @@ type Outbox struct {
 	// Stopped is called in the transaction that notes that a carrier knows the resident to have opted out.
 	Stopped func(tx *storage.Tx, m Message) error
 
-	once   sync.Once
-	wake   chan struct{}
-	lines  map[string]*line
-	all    *rate.Limiter
-	stores *Group
+	once     sync.Once
+	wake     chan struct{}
+	lines    map[string]*line
+	all      *rate.Limiter
+	stores   *Group
+	receipts shared[Receipt]
 }
 
 // Limits are the speeds and patience of an Outbox. The zero value of each is its default.

@@ -143,8 +143,8 @@ func (o *Outbox) unsettled(out outcome, m claimed, accepted, again bool, err err
 
 // recordAll notes outcomes, those of most texts, which were taken at once, in one statement.
 func (o *Outbox) recordAll(tx *storage.Tx, all []done) error {
-	var rows strings.Builder
-	args := []any{storage.At(o.now())}
+	now := storage.At(o.now())
+	var rows [][]any
 	var taken []done
 	for _, d := range all {
 		if d.outcome.state != Accepted || d.asked {
@@ -153,25 +153,18 @@ func (o *Outbox) recordAll(tx *storage.Tx, all []done) error {
 			}
 			continue
 		}
-		n := len(args)
-		row := ", ($%d, $%d, $%d, $%d)"
-		if len(taken) == 0 {
-			row = "(CAST($%d AS TEXT), CAST($%d AS BIGINT), CAST($%d AS TEXT), CAST($%d AS BIGINT))"
-		}
-		fmt.Fprintf(&rows, row, n+1, n+2, n+3, n+4)
-		args = append(args, d.ID, d.Attempt, d.outcome.carrierID, dueOf(d.outcome))
+		rows = append(rows, []any{d.ID, d.Attempt, d.outcome.carrierID, dueOf(d.outcome), now})
 		taken = append(taken, d)
 	}
 	if len(taken) == 0 {
 		return nil
 	}
-	if _, err := tx.Exec(`WITH o (id, attempt, carrier_id, due) AS (VALUES `+rows.String()+`)
-		UPDATE sms SET
+	if _, err := tx.Change(rows, []string{"TEXT", "BIGINT", "TEXT", "BIGINT", "BIGINT"}, `UPDATE sms SET
 			state = CASE WHEN sms.state IN ('sending', 'unknown', 'accepted') THEN 'accepted' ELSE sms.state END,
-			due = CASE WHEN sms.state IN ('sending', 'unknown', 'accepted') THEN o.due ELSE sms.due END,
-			carrier_id = CASE WHEN o.carrier_id = '' THEN sms.carrier_id ELSE o.carrier_id END,
-			accepted_at = COALESCE(sms.accepted_at, $1), error_class = '', error_code = '', reason = ''
-		FROM o WHERE sms.id = o.id AND sms.attempt = o.attempt`, args...); err != nil {
+			due = CASE WHEN sms.state IN ('sending', 'unknown', 'accepted') THEN v.c4 ELSE sms.due END,
+			carrier_id = CASE WHEN v.c3 = '' THEN sms.carrier_id ELSE v.c3 END,
+			accepted_at = COALESCE(sms.accepted_at, v.c5), error_class = '', error_code = '', reason = ''
+		FROM v WHERE sms.id = v.c1 AND sms.attempt = v.c2`); err != nil {
 		return fmt.Errorf("note %d outcomes: %w", len(taken), err)
 	}
 	return o.adoptAll(tx, taken)

@@ -1,13 +1,23 @@
 package storage
 
 import (
+	"math/bits"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// sizes are how many rows or values a statement for many of them takes: few different texts, so that each is prepared once.
-// 256 rows of 60 columns are less than what either engine takes as parameters.
-var sizes = []int{256, 64, 16, 4, 1}
+// biggest is how many rows or values one statement takes; others take a power of two of them, so that there are few
+// different texts and each is prepared once. 256 rows of 60 columns are fewer parameters than either engine takes.
+const biggest = 256
+
+// padded is the size of a statement that takes n values.
+func padded(n int) int {
+	if n > biggest {
+		return (n + biggest - 1) / biggest * biggest
+	}
+	return 1 << bits.Len(uint(n-1))
+}
 
 // Insert adds many rows by few statements: head is "INSERT INTO t (a, b)", tail what follows the values, such as "ON CONFLICT
 // (a) DO NOTHING". It returns the number of rows added. For conflicts see Exec.
@@ -31,7 +41,7 @@ func Inserted[T any](tx *Tx, scan func(Row) (T, error), head string, rows [][]an
 }
 
 func eachPart(rows [][]any, fn func(values string, args []any) error) error {
-	for _, size := range sizes {
+	for size := biggest; size > 0; size /= 2 {
 		for ; len(rows) >= size; rows = rows[size:] {
 			var text strings.Builder
 			args := make([]any, 0, size*len(rows[0]))
@@ -58,17 +68,60 @@ func eachPart(rows [][]any, fn func(values string, args []any) error) error {
 	return nil
 }
 
+// Change runs an UPDATE … FROM over many rows of values: they are v in it, with the columns c1, c2 … of the SQL types given.
+// It returns the number of rows changed. The last row may stand in v several times.
+func (tx *Tx) Change(rows [][]any, types []string, statement string) (n int64, err error) {
+	err = eachPadded(rows, types, func(with string, args []any) error {
+		k, err := tx.Exec(with+statement, args...)
+		n += k
+		return err
+	})
+	return n, err
+}
+
+// Look runs a query over many rows of values, as Change does. A subquery in the list of what is selected is worked out for
+// one row after another, by an index if there is one: PostgreSQL does not turn it into a join, for which it would read what
+// it takes for a small table as a whole.
+func Look[T any](tx *Tx, scan func(Row) (T, error), rows [][]any, types []string, query string) (out []T, err error) {
+	err = eachPadded(rows, types, func(with string, args []any) error {
+		part, err := All(tx, scan, with+query, args...)
+		out = append(out, part...)
+		return err
+	})
+	return out, err
+}
+
+func eachPadded(rows [][]any, types []string, fn func(with string, args []any) error) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	names := make([]string, len(types))
+	for i := range types {
+		names[i] = "c" + strconv.Itoa(i+1)
+	}
+	rows = slices.Clone(rows)
+	for len(rows) < padded(len(rows)) {
+		rows = append(rows, rows[len(rows)-1])
+	}
+	return eachPart(rows, func(values string, args []any) error {
+		// Nothing tells PostgreSQL the types of the parameters but a cast; one row is enough for all.
+		first, rest, _ := strings.Cut(values[1:], ")")
+		var cast strings.Builder
+		for i, p := range strings.Split(first, ",") {
+			if i > 0 {
+				cast.WriteByte(',')
+			}
+			cast.WriteString("CAST(" + p + " AS " + types[i] + ")")
+		}
+		return fn("WITH v ("+strings.Join(names, ", ")+") AS (VALUES ("+cast.String()+")"+rest+") ", args)
+	})
+}
+
 // In is the list of an IN condition over values, which must not be none, and args with the values behind those that are in it
 // already: In([]any{x}, {"a", "b"}) is "$2, $3, …". The last value is repeated, so that there are few different texts.
 func In[T any](args []any, values []T) (list string, all []any) {
-	size := len(values)
-	for _, s := range sizes {
-		if len(values) <= s {
-			size = s
-		}
-	}
 	var text strings.Builder
-	for i := range size {
+	for i := range padded(len(values)) {
 		args = append(args, values[min(i, len(values)-1)])
 		if i > 0 {
 			text.WriteString(", ")

@@ -41,6 +41,23 @@ func TestManyRowsAreInsertedByFewStatements(t *testing.T) {
 					}
 				}
 			}
+			var to [][]any
+			for i := range 341 {
+				to = append(to, []any{fmt.Sprintf("341-%04d", i), int64(1000 + i)})
+			}
+			to[3][1] = nil
+			n, err := tx.Change(to, []string{"TEXT", "BIGINT"}, `UPDATE thing SET at = v.c2 FROM v WHERE thing.id = v.c1`)
+			if err != nil || n != 341 {
+				return fmt.Errorf("changed %d of 341, %w", n, err)
+			}
+			sum, err := storage.One(tx, storage.Value[int], `SELECT COALESCE(SUM(at), 0) FROM thing`)
+			if want := 341*1000 + 341*340/2 - 1003; err != nil || sum != want {
+				return fmt.Errorf("the sum is %d, want %d, %w", sum, want, err)
+			}
+			found, err := storage.Look(tx, storage.Value[int], to[:7], []string{"TEXT", "BIGINT"}, `SELECT (SELECT COALESCE(at, 0) FROM thing t WHERE t.id = v.c1) FROM v`)
+			if err != nil || !slices.Equal(found[:7], []int{1000, 1001, 1002, 0, 1004, 1005, 1006}) {
+				return fmt.Errorf("looked up %v, %w", found, err)
+			}
 			return errors.Join(tx.ByIndex(), tx.InOrder())
 		})
 		if err != nil {

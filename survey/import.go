@@ -90,7 +90,7 @@ func (s *Survey) Import(ctx context.Context, r io.Reader, name string, opt Impor
 }
 
 func (s *Survey) importTable(ctx context.Context, rows table.Rows, name, encoding string, opt ImportOptions) (Imported, error) {
-	im := &importer{s: s, opt: opt, cfg: s.config(), seen: map[string]string{}, out: Imported{ID: storage.NewID(), Name: name, Encoding: encoding}}
+	im := &importer{s: s, opt: opt, cfg: s.config(), seen: map[recordKey]string{}, out: Imported{ID: storage.NewID(), Name: name, Encoding: encoding}}
 	if opt.By == "" {
 		im.opt.By = "system"
 	}
@@ -117,7 +117,7 @@ type importer struct {
 	class *Class
 	units map[string]string // id, name or short name, folded → id
 	cols  columns
-	seen  map[string]string // of a dry run: record → digest
+	seen  map[recordKey]string // of a dry run: record → digest
 	out   Imported
 }
 
@@ -302,22 +302,26 @@ func (im *importer) store(ctx context.Context, lines []parsed) error {
 	var count Imported
 	err := in(ctx, func(tx *storage.Tx) error {
 		count = before
-		for i := range lines {
-			if lines[i].line.Outcome != Refused {
-				if err := im.put(tx, &lines[i]); err != nil {
-					return fmt.Errorf("line %d: %w", lines[i].line.Number, err)
-				}
+		if err := tx.ByIndex(); err != nil {
+			return err
+		}
+		for _, part := range distinct(lines) {
+			if err := im.putAll(tx, part); err != nil {
+				return fmt.Errorf("lines %d to %d: %w", part[0].line.Number, part[len(part)-1].line.Number, err)
 			}
-			count.add(lines[i].line)
-			if l := lines[i].line; l.Code != "" && !im.opt.DryRun {
-				if _, err := tx.Exec(`INSERT INTO survey_import_line (import_id, line, outcome, code) VALUES ($1, $2, $3, $4)`,
-					im.out.ID, l.Number, l.Outcome, l.Code); err != nil {
-					return err
-				}
+		}
+		var notes [][]any
+		for _, p := range lines {
+			count.add(p.line)
+			if p.line.Code != "" {
+				notes = append(notes, []any{im.out.ID, p.line.Number, p.line.Outcome, p.line.Code})
 			}
 		}
 		if im.opt.DryRun {
 			return nil
+		}
+		if _, err := tx.Insert(`INSERT INTO survey_import_line (import_id, line, outcome, code)`, notes, ``); err != nil {
+			return err
 		}
 		_, err := tx.Exec(`UPDATE survey_import SET lines = $2, accepted = $3, known = $4, corrected = $5, refused = $6 WHERE id = $1`,
 			im.out.ID, count.Lines, count.Accepted, count.Known, count.Corrected, count.Refused)
@@ -355,89 +359,4 @@ func (o *Imported) add(l Line) {
 			o.Notable = append(o.Notable, l)
 		}
 	}
-}
-
-// put enters one record, or finds that it is known.
-func (im *importer) put(tx *storage.Tx, p *parsed) error {
-	type row struct {
-		id, digest string
-		revision   int
-	}
-	key := p.rec.Class + "/" + p.rec.SourceID
-	if digest, ok := im.seen[key]; ok {
-		p.line.Outcome = map[bool]string{true: Known, false: Corrected}[digest == p.digest]
-		im.seen[key] = p.digest
-		return nil
-	}
-	old, err := storage.All(tx, func(r storage.Row) (v row, err error) { return v, r.Scan(&v.id, &v.digest, &v.revision) },
-		`SELECT id, digest, revision FROM survey_record WHERE class = $1 AND source_id = $2 `+im.lock(tx), p.rec.Class, p.rec.SourceID)
-	if err != nil {
-		return err
-	}
-	switch {
-	case len(old) == 0:
-		p.line.Outcome = Accepted
-	case old[0].digest == p.digest:
-		p.line.Outcome = Known
-	default:
-		p.line.Outcome = Corrected
-	}
-	if im.opt.DryRun {
-		im.seen[key] = p.digest
-		return nil
-	}
-	box := im.s.Book.Vault.For("survey.person")
-	who, err := json.Marshal(p.person)
-	if err != nil {
-		return err
-	}
-	now := storage.At(im.s.now())
-	switch p.line.Outcome {
-	case Accepted:
-		n, err := tx.Exec(`INSERT INTO survey_record (id, class, source_id, digest, revision, service_at, service_day, unit, matter, mark, phone_hash, phone_error,
-				person, import_id, line, imported_at)
-			VALUES ($1, $2, $3, $4, 1, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (class, source_id) DO NOTHING`,
-			storage.NewID(), p.rec.Class, p.rec.SourceID, p.digest, storage.At(p.rec.ServiceAt), p.rec.ServiceDay, p.rec.Unit, p.rec.Matter, p.rec.Mark,
-			p.phoneHash, p.phoneErr, box.Seal(string(who)), im.out.ID, p.line.Number, now)
-		if err == nil && n == 0 {
-			p.line.Outcome = Known // another import has just entered it
-		}
-		return err
-	case Corrected:
-		if err := im.keepVersion(tx, old[0].id); err != nil {
-			return err
-		}
-		_, err := tx.Exec(`UPDATE survey_record SET digest = $2, revision = $3, service_at = $4, service_day = $5, unit = $6, matter = $7, mark = $8,
-				phone_hash = $9, phone_error = $10, person = $11, import_id = $12, line = $13, imported_at = $14 WHERE id = $1`,
-			old[0].id, p.digest, old[0].revision+1, storage.At(p.rec.ServiceAt), p.rec.ServiceDay, p.rec.Unit, p.rec.Matter, p.rec.Mark,
-			p.phoneHash, p.phoneErr, box.Seal(string(who)), im.out.ID, p.line.Number, now)
-		return err
-	}
-	return nil
-}
-
-func (im *importer) lock(tx *storage.Tx) string {
-	if im.opt.DryRun {
-		return ""
-	}
-	return tx.ForUpdate()
-}
-
-// keepVersion copies what a record says now to its history.
-func (im *importer) keepVersion(tx *storage.Tx, id string) error {
-	r, err := im.s.Record(tx, id)
-	if err != nil {
-		return err
-	}
-	body, err := json.Marshal(struct {
-		Record Record
-		Person *person
-	}{r, r.person})
-	if err != nil {
-		return err
-	}
-	_, err = tx.Exec(`INSERT INTO survey_record_version (record_id, revision, digest, body, import_id, imported_at)
-		SELECT id, revision, digest, $2, import_id, imported_at FROM survey_record WHERE id = $1`,
-		id, im.s.Book.Vault.For("survey.person").Seal(string(body)))
-	return err
 }

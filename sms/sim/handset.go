@@ -158,15 +158,26 @@ func (c *Carrier) handReceipts(ctx context.Context, now storage.Time) (int, erro
 		return 0, nil
 	}
 	n := 0
+	// From where the last two hundred ended: those that were handed over would have to be passed over again each time.
+	var after storage.Time
+	var last string
 	for {
 		var due []sms.Receipt
+		from := int64(0)
+		if !after.IsZero() {
+			from = after.UnixMilli()
+		}
 		err := c.DB.View(ctx, func(tx *storage.Tx) (err error) {
+			if err := errors.Join(tx.ByIndex(), tx.InOrder()); err != nil {
+				return err
+			}
 			due, err = storage.All(tx, func(r storage.Row) (v sms.Receipt, err error) {
 				var at storage.Time
 				err = r.Scan(&v.ID, &v.CarrierID, &v.State, &v.Code, &at)
 				v.At = at.Time
+				after, last = at, v.ID
 				return v, err
-			}, `SELECT id, text_id, state, code, due FROM sim_receipt WHERE done_at IS NULL AND due <= $1 ORDER BY due, id LIMIT 200`, now)
+			}, `SELECT id, text_id, state, code, due FROM sim_receipt WHERE done_at IS NULL AND due <= $1 AND (due, id) > ($2, $3) ORDER BY due, id LIMIT 200`, now, from, last)
 			return err
 		})
 		if err != nil || len(due) == 0 {
@@ -256,11 +267,8 @@ func (c *Carrier) done(ctx context.Context, table string, ids []string, now stor
 		return nil
 	}
 	return c.write(ctx, func(tx *storage.Tx) error {
-		for _, id := range ids {
-			if _, err := tx.Exec(`UPDATE `+table+` SET done_at = $2 WHERE id = $1`, id, now); err != nil {
-				return err
-			}
-		}
-		return nil
+		list, args := storage.In([]any{now}, ids)
+		_, err := tx.Exec(`UPDATE `+table+` SET done_at = $1 WHERE id IN (`+list+`)`, args...)
+		return err
 	})
 }
