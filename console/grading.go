@@ -280,7 +280,7 @@ func (in input) grading(now *grade.Rules, author string) ([]byte, error) {
 		case f.Code == "confidential":
 		case len(f.Steps) > 0:
 			if f.Steps, err = parseSteps(text, f.Steps); err != nil {
-				return nil, &ticket.Refusal{Code: "points", Message: fmt.Sprintf("“%s”的分档无法识别（%v），请写作 3:15 5:25（达到数量:分值）", f.Name, err)}
+				return nil, &ticket.Refusal{Code: "points", Message: fmt.Sprintf("“%s”的分档无法识别（%v），请写作 3:15 5:25（达到数量：分值）", f.Name, err)}
 			}
 		default:
 			if f.Points, err = strconv.Atoi(text); err != nil {

@@ -58,9 +58,9 @@ type limitInput struct {
 	Name, Value, Shown string
 }
 
-// limitKinds are the clocks of the table of the domain model, §4, then those that are our own.
-var limitKinds = []ticket.ClockKind{ticket.ClockDispatch, ticket.ClockSign, ticket.ClockContact, ticket.ClockReport, ticket.ClockHandle, ticket.ClockReview,
-	ticket.ClockCallback, ticket.ClockAccept, ticket.ClockRating, ticket.ClockDecide, ticket.ClockHold}
+// limitKinds are the clocks of the table of the domain model, §4, in the order of a ticket's way, then those that are our own.
+var limitKinds = []ticket.ClockKind{ticket.ClockAccept, ticket.ClockDispatch, ticket.ClockSign, ticket.ClockContact, ticket.ClockReport, ticket.ClockHandle, ticket.ClockReview,
+	ticket.ClockCallback, ticket.ClockRating, ticket.ClockDecide, ticket.ClockHold}
 
 // handleInquiry is the name under which the limits of 咨询 stand in the form.
 const handleInquiry = "handle_inquiry"
@@ -188,7 +188,7 @@ func (in input) limits(r *ticket.Rules) error {
 			text := in.text(prefix + "." + string(c))
 			span, err := workday.ParseSpan(text)
 			if err != nil {
-				return &ticket.Refusal{Code: "span", Message: fmt.Sprintf("%s(%s)的时限“%s”无法识别：30m为30分钟，24h为24小时，4wh为4个工作小时，5wd为5个工作日", label, c, text)}
+				return &ticket.Refusal{Code: "span", Message: fmt.Sprintf("%s（%s）的时限“%s”无法识别：30m为30分钟，24h为24小时，4wh为4个工作小时，5wd为5个工作日", label, c, text)}
 			}
 			if to[c] = span; span.IsZero() {
 				delete(to, c)
@@ -204,7 +204,7 @@ func (in input) limits(r *ticket.Rules) error {
 			return err
 		}
 	}
-	if err := read(handleInquiry, "办结(咨询)", r.HandleInquiry); err != nil {
+	if err := read(handleInquiry, "办结（咨询）", r.HandleInquiry); err != nil {
 		return err
 	}
 	for _, n := range ruleNumbers(r) {

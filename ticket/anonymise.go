@@ -28,7 +28,7 @@ func (o *Office) Anonymise(tx *storage.Tx, id, because string, by Actor) error {
 		return fmt.Errorf("anonymise %s: %w", id, err)
 	}
 	if t.state.Open() {
-		return refuse("open", "诉求尚未办结,不能匿名化")
+		return refuse("open", "诉求尚未办结，不能匿名化")
 	}
 	if t.raws, err = storage.All(tx, storage.Value[string], `SELECT id FROM ticket_raw WHERE ticket_id = $1 ORDER BY id`, id); err != nil {
 		return fmt.Errorf("anonymise %s: %w", id, err)

@@ -77,11 +77,11 @@ func (o *Office) PutAreas(tx *storage.Tx, list []Area, by Actor) error {
 		a.Code, a.Parent, a.Name, a.Words = strings.TrimSpace(a.Code), strings.TrimSpace(a.Parent), strings.TrimSpace(a.Name), strings.Join(strings.Fields(a.Words), " ")
 		switch {
 		case a.Code == "" || len(a.Code) > 20 || a.Name == "" || utf8.RuneCountInString(a.Name) > 40:
-			return refuse("area", "第%d行:区划须有代码和名称(不超过40字)", i+1)
+			return refuse("area", "第%d行：区划须有代码和名称（不超过40字）", i+1)
 		case a.Level < District || a.Level > Community:
-			return refuse("area", "第%d行:层级为1(区县)、2(街道)或3(社区)", i+1)
+			return refuse("area", "第%d行：层级为1(区县)、2(街道)或3(社区)", i+1)
 		case a.Level > District && level[a.Parent] != a.Level-1:
-			return refuse("area", "第%d行:“%s”的上级代码“%s”不是%s", i+1, a.Name, a.Parent, [...]string{"", "区县", "街道"}[a.Level-1])
+			return refuse("area", "第%d行：“%s”的上级代码“%s”不是%s", i+1, a.Name, a.Parent, [...]string{"", "区县", "街道"}[a.Level-1])
 		}
 		_, err := tx.Exec(`INSERT INTO ticket_area (code, parent, level, name, words, changed_at) VALUES ($1, $2, $3, $4, $5, $6)
 			ON CONFLICT (code) DO UPDATE SET parent = excluded.parent, level = excluded.level, name = excluded.name, words = excluded.words, changed_at = excluded.changed_at`,
@@ -113,15 +113,15 @@ func (o *Office) PutPopulation(tx *storage.Tx, list []Population, by Actor) erro
 		_, err := storage.One(tx, storage.Value[string], `SELECT code FROM ticket_area WHERE code = $1`, p.Area)
 		switch {
 		case errors.Is(err, storage.ErrNotFound):
-			return refuse("area", "第%d行:没有区划“%s”", i+1, p.Area)
+			return refuse("area", "第%d行：没有区划“%s”", i+1, p.Area)
 		case err != nil:
 			return fmt.Errorf("population of %s: %w", p.Area, err)
 		case p.Band != "" && !slices.Contains(Bands, p.Band):
-			return refuse("band", "第%d行:年龄段只能是%s,全体留空", i+1, strings.Join(Bands, "、"))
+			return refuse("band", "第%d行：年龄段只能是%s，全体留空", i+1, strings.Join(Bands, "、"))
 		case p.Residents < 0 || p.Residents > 100_000_000:
-			return refuse("residents", "第%d行:人口数不合理", i+1)
+			return refuse("residents", "第%d行：人口数不合理", i+1)
 		case strings.TrimSpace(p.Source) == "":
-			return refuse("source", "第%d行:请写明人口数的来源和年份", i+1)
+			return refuse("source", "第%d行：请写明人口数的来源和年份", i+1)
 		}
 		_, err = tx.Exec(`INSERT INTO ticket_population (area, band, residents, source) VALUES ($1, $2, $3, $4)
 			ON CONFLICT (area, band) DO UPDATE SET residents = excluded.residents, source = excluded.source`, p.Area, p.Band, p.Residents, strings.TrimSpace(p.Source))

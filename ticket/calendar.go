@@ -54,11 +54,11 @@ func (o *Office) AddCalendarYear(tx *storage.Tx, file []byte, by Actor) (year in
 	}
 	year, err = workday.YearOf(file)
 	if err != nil {
-		return 0, refuse("calendar", "日历文件有误:%v", err)
+		return 0, refuse("calendar", "日历文件有误：%v", err)
 	}
 	c, err := o.Calendar.With(file)
 	if err != nil {
-		return 0, refuse("calendar", "日历文件有误:%v", err)
+		return 0, refuse("calendar", "日历文件有误：%v", err)
 	}
 	if _, err := tx.Exec(`INSERT INTO calendar_year (year, body, added_by, added_at) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (year) DO UPDATE SET body = excluded.body, added_by = excluded.added_by, added_at = excluded.added_at`, year, string(file), by.String(), storage.At(o.now())); err != nil {

@@ -19,7 +19,7 @@ func CallbackStream(id string) string { return "callback/" + id }
 // same Key (or, without one, for the same call or record and kind) returns the call-back that is there, with Existing set.
 func (o *Office) OpenCallback(tx *storage.Tx, c Callback) (Callback, error) {
 	if !c.By.valid() {
-		return Callback{}, refuse("actor", "操作人不明,不能办理")
+		return Callback{}, refuse("actor", "操作人不明，不能办理")
 	}
 	now := o.now()
 	rules, _, err := o.inForce(tx, now)
@@ -63,7 +63,7 @@ func (o *Office) OpenCallback(tx *storage.Tx, c Callback) (Callback, error) {
 	if c.TicketID != "" {
 		_, err := o.do(tx, c.TicketID, c.By, func(d *dossier) error {
 			if !d.ticket.State.Open() {
-				return refuse("state", "诉求%s当前为“%s”,不能登记回访任务", d.ticket.Number, d.ticket.StateLabel())
+				return refuse("state", "诉求%s当前为“%s”，不能登记回访任务", d.ticket.Number, d.ticket.StateLabel())
 			}
 			n.Round = d.ticket.Round
 			if n.ContactID == "" {
@@ -93,7 +93,7 @@ func cmpOr(a, b string) string {
 // doCallback runs a command on a call-back, with its ticket when it has one.
 func (o *Office) doCallback(tx *storage.Tx, id string, by Actor, now time.Time, command func(d *dossier, c *Callback) error) (Callback, error) {
 	if !by.valid() {
-		return Callback{}, refuse("actor", "操作人不明,不能办理")
+		return Callback{}, refuse("actor", "操作人不明，不能办理")
 	}
 	c, err := one[Callback](tx, ` WHERE id = $1`, id)
 	if err != nil {
@@ -167,7 +167,7 @@ func (d *dossier) caller(c *Callback) error {
 				return fmt.Errorf("call-back %s: %w", c.ID, err)
 			}
 			if in {
-				return refuse("host_calls", "回访由中心办理,被评价单位和承办单位不能回访")
+				return refuse("host_calls", "回访由中心办理，被评价单位和承办单位不能回访")
 			}
 		}
 	}
@@ -213,20 +213,20 @@ func (o *Office) FinishCallback(tx *storage.Tx, id string, done bool, note strin
 		case c.State != CallbackOpen:
 			return refuse("state", "该回访任务%s", c.State.Label())
 		case c.Kind == CallbackReview:
-			return refuse("kind", "办结回访随评价结束,请登记评价或按未评价办结")
+			return refuse("kind", "办结回访随评价结束，请登记评价或按未评价办结")
 		}
 		if err := d.caller(c); err != nil {
 			return err
 		}
 		c.NoteRef, c.Note = d.write("note", note)
 		if done && c.Outcome != Reached && c.NoteRef.IsZero() {
-			return refuse("note", "未记录接通的回访,完成时请说明情况")
+			return refuse("note", "未记录接通的回访，完成时请说明情况")
 		}
 		if !done && c.Outcome != WrongNumber {
 			n, days, parts := countTries(d.tries, c.ID)
 			r := d.rules
 			if n < r.MinTries || days < r.MinTryDays || parts < r.MinTryParts {
-				return refuse("tries", "须在至少%d天、%d个时段内联系满%d次;现为%d天、%d个时段、%d次", r.MinTryDays, r.MinTryParts, r.MinTries, days, parts, n)
+				return refuse("tries", "须在至少%d天、%d个时段内联系满%d次；现为%d天、%d个时段、%d次", r.MinTryDays, r.MinTryParts, r.MinTries, days, parts, n)
 			}
 		}
 		c.State = CallbackDropped
@@ -245,7 +245,7 @@ func AlertStream(id string) string { return "alert/" + id }
 // otherwise. Raising it again under the same Key returns the alert that is there, with Existing set.
 func (o *Office) RaiseAlert(tx *storage.Tx, a Alert) (Alert, error) {
 	if !a.By.valid() {
-		return Alert{}, refuse("actor", "操作人不明,不能办理")
+		return Alert{}, refuse("actor", "操作人不明，不能办理")
 	}
 	if strings.TrimSpace(a.Rule) == "" || a.Level.Rank() == 0 {
 		return Alert{}, refuse("alert", "预警须有规则和等级")
@@ -273,7 +273,7 @@ func (o *Office) RaiseAlert(tx *storage.Tx, a Alert) (Alert, error) {
 	n.TitleRef, n.Title = d.write("title", a.Title)
 	n.EvidenceRef, n.Evidence = d.write("evidence", a.Evidence)
 	d.notices = append(d.notices, Notice{TicketID: n.TicketID, Subject: n.ID, Point: PointRaised, Kind: NoticeAlert, Colour: n.Level,
-		Text: "预警:" + cmpOr(n.Title, n.Rule), PlannedAt: now, RaisedAt: now, ShowAt: now})
+		Text: "预警：" + cmpOr(n.Title, n.Rule), PlannedAt: now, RaisedAt: now, ShowAt: now})
 	if err := d.emit("alert.raised", map[string]any{"rule": n.Rule, "level": n.Level, "title": n.TitleRef, "evidence": n.EvidenceRef}); err != nil {
 		return Alert{}, err
 	}
@@ -297,7 +297,7 @@ func (o *Office) loadAlert(tx *storage.Tx, id string, by Actor, now time.Time, l
 
 func (o *Office) doAlert(tx *storage.Tx, id string, by Actor, now time.Time, command func(d *dossier, a *Alert) error) (Alert, error) {
 	if !by.valid() {
-		return Alert{}, refuse("actor", "操作人不明,不能办理")
+		return Alert{}, refuse("actor", "操作人不明，不能办理")
 	}
 	d, err := o.loadAlert(tx, id, by, now, tx.ForUpdate())
 	if err != nil {
@@ -338,7 +338,7 @@ func (o *Office) DisposeAlert(tx *storage.Tx, id string, how Disposition, ticket
 		}
 		switch {
 		case a.State != AlertAcked:
-			return refuse("state", "该预警%s,请先确认再处置", a.State.Label())
+			return refuse("state", "该预警%s，请先确认再处置", a.State.Label())
 		case how.Label() == "" || strings.TrimSpace(note) == "":
 			return refuse("disposition", "请选择处置方式并说明情况")
 		case how == ToTicket && ticketID == "" && a.TicketID == "":

@@ -44,11 +44,11 @@ func (o *Office) PutCause(tx *storage.Tx, c Cause, by Actor) error {
 	c.Code, c.Name = strings.TrimSpace(c.Code), strings.TrimSpace(c.Name)
 	switch {
 	case !causeCode.MatchString(c.Code):
-		return refuse("cause", "成因代码为2至32个小写字母、数字或连字符,以字母开头")
+		return refuse("cause", "成因代码为2至32个小写字母、数字或连字符，以字母开头")
 	case c.Name == "" || utf8.RuneCountInString(c.Name) > 30:
-		return refuse("cause", "成因须有名称,不超过30字")
+		return refuse("cause", "成因须有名称，不超过30字")
 	case c.Code == CauseDataError && !c.Active:
-		return refuse("cause", "“信息错录”是预警规则W11的依据,不能停用")
+		return refuse("cause", "“信息错录”是预警规则W11的依据，不能停用")
 	}
 	_, err := tx.Exec(`INSERT INTO ticket_cause (code, name, active, place) VALUES ($1, $2, $3, 500)
 		ON CONFLICT (code) DO UPDATE SET name = excluded.name, active = excluded.active`, c.Code, c.Name, c.Active)

@@ -102,7 +102,7 @@ func (o *Office) PutChannel(tx *storage.Tx, c Channel, by Actor) error {
 	}
 	switch {
 	case c.Code == "" || c.Name == "" || len(c.Code) > 40 || strings.ContainsAny(c.Code, " /?#%&"):
-		return refuse("channel", "渠道须有代码和名称,代码不超过40个字符,不含空格和斜杠等符号")
+		return refuse("channel", "渠道须有代码和名称，代码不超过40个字符，不含空格和斜杠等符号")
 	case c.Kind.Label() == "" || c.Identity.Label() == "" || c.Intake < 0:
 		return refuse("channel", "渠道的类型、身份规则或接入时限不对")
 	}

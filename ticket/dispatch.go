@@ -41,7 +41,7 @@ func (o *Office) Dispatch(tx *storage.Tx, id string, p Dispatching, by Actor) (T
 		}
 		if t.Returns >= d.rules.MaxReturns {
 			if !p.Designated || strings.TrimSpace(p.Note) == "" {
-				return refuse("return_limit", "该诉求已退回%d次,须由中心指定承办单位并说明理由,或提请会商", t.Returns)
+				return refuse("return_limit", "该诉求已退回%d次，须由中心指定承办单位并说明理由，或提请会商", t.Returns)
 			}
 		}
 		note, _ := d.write("note", p.Note)
@@ -93,7 +93,7 @@ func (d *dossier) mayHold(unit string) error {
 		return fmt.Errorf("dispatch: %w", err)
 	}
 	if in {
-		return refuse("accused_unit", "诉求涉及%s,依规回避,不能由其承办", u.Short)
+		return refuse("accused_unit", "诉求涉及%s，依规回避，不能由其承办", u.Short)
 	}
 	return nil
 }
@@ -102,10 +102,10 @@ func (d *dossier) mayHold(unit string) error {
 func (o *Office) Sign(tx *storage.Tx, legID string, by Actor) (Ticket, error) {
 	return o.doLeg(tx, legID, by, func(d *dossier, l *Leg) error {
 		if l.State != LegPending && l.SignedBy != "" && l.State.Live() {
-			return refuse("leg_state", "该工单已由%s于%s签收,当前为“%s”", o.nameOf(tx, l.SignedBy), l.SignedAt.In(workday.Zone).Format("15:04"), l.State.Label())
+			return refuse("leg_state", "该工单已由%s于%s签收，当前为“%s”", o.nameOf(tx, l.SignedBy), l.SignedAt.In(workday.Zone).Format("15:04"), l.State.Label())
 		}
 		if l.State != LegPending {
-			return refuse("leg_state", "该工单当前为“%s”,不能签收", l.State.Label())
+			return refuse("leg_state", "该工单当前为“%s”，不能签收", l.State.Label())
 		}
 		if err := d.in("签收", Dispatched, Handling, Suspended); err != nil {
 			return err
@@ -138,7 +138,7 @@ func (d *dossier) work(what string, l *Leg, act org.Action) error {
 		return err
 	}
 	if !l.working() {
-		return refuse("leg_state", "该工单当前为“%s”,不能%s", l.State.Label(), what)
+		return refuse("leg_state", "该工单当前为“%s”，不能%s", l.State.Label(), what)
 	}
 	if err := d.ofUnit(l, act); err != nil {
 		return err
@@ -152,13 +152,13 @@ func (d *dossier) contacts(l *Leg) error {
 		return err
 	}
 	if !l.working() {
-		return refuse("leg_state", "该工单当前为“%s”,不能记录联系情况", l.State.Label())
+		return refuse("leg_state", "该工单当前为“%s”，不能记录联系情况", l.State.Label())
 	}
 	if err := d.centre(org.LogContact); err != nil {
 		return err
 	}
 	if !d.o.KnowsCitizen(*d.ticket, d.by) {
-		return refuse("confidential", "诉求人要求保密,您的岗位不能联系")
+		return refuse("confidential", "诉求人要求保密，您的岗位不能联系")
 	}
 	return nil
 }
@@ -261,12 +261,12 @@ func (o *Office) Submit(tx *storage.Tx, legID string, r Result, by Actor) (Ticke
 		var waived Text
 		if l.Role == Host {
 			if t.ContactID != "" && !t.Anonymous && !d.contacted() {
-				return refuse("no_contact", "尚未联系上群众,也未满%d次联系,不能提交办理结果", d.rules.MinTries)
+				return refuse("no_contact", "尚未联系上群众，也未满%d次联系，不能提交办理结果", d.rules.MinTries)
 			}
 			for _, co := range d.legs {
 				if co.Role == Co && co.Round == t.Round && co.State.Live() && co.State != LegSubmitted {
 					if waived, _ = d.write("without_co", r.WithoutCo); waived.IsZero() {
-						return refuse("co", "协办单位尚未提交结果,如不等待请说明原因")
+						return refuse("co", "协办单位尚未提交结果，如不等待请说明原因")
 					}
 					break
 				}
@@ -315,7 +315,7 @@ func (o *Office) Reject(tx *storage.Tx, id, reason string, by Actor, coLegs ...s
 		}
 		for _, id := range coLegs {
 			if l := d.leg(id); l == nil || l.Role != Co || l.Round != d.ticket.Round || l.State != LegSubmitted {
-				return refuse("leg", "所选协办工单未提交结果,不能退回")
+				return refuse("leg", "所选协办工单未提交结果，不能退回")
 			}
 		}
 		d.stop(ClockReview, nil)

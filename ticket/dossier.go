@@ -305,7 +305,7 @@ func (d *dossier) claim(tx *storage.Tx) error {
 }
 
 func stale() error {
-	return refuse("stale", "该诉求刚刚被他人更新,请刷新后再操作")
+	return refuse("stale", "该诉求刚刚被他人更新，请刷新后再操作")
 }
 
 // load reads the dossier of a ticket; lock keeps it for this transaction.
@@ -362,7 +362,7 @@ func (o *Office) do(tx *storage.Tx, id string, by Actor, command func(d *dossier
 
 func (o *Office) doAt(tx *storage.Tx, id string, by Actor, now time.Time, command func(d *dossier) error) (Ticket, error) {
 	if !by.valid() {
-		return Ticket{}, refuse("actor", "操作人不明,不能办理")
+		return Ticket{}, refuse("actor", "操作人不明，不能办理")
 	}
 	d, err := o.load(tx, id, by, now, true)
 	if err != nil {
@@ -400,7 +400,7 @@ func (d *dossier) in(what string, states ...State) error {
 	if slices.Contains(states, d.ticket.State) {
 		return nil
 	}
-	return refuse("state", "诉求%s当前为“%s”,不能%s", d.ticket.Number, d.ticket.StateLabel(), what)
+	return refuse("state", "诉求%s当前为“%s”，不能%s", d.ticket.Number, d.ticket.StateLabel(), what)
 }
 
 func (d *dossier) leg(id string) *Leg {

@@ -272,7 +272,7 @@ const (
 	CallbackDropped CallbackState = "dropped" // not reached in spite of all attempts, or no longer needed
 )
 
-var callbackStateLabels = map[CallbackState]string{CallbackOpen: "待回访", CallbackDone: "已完成", CallbackDropped: "已结束(未接通或不再需要)"}
+var callbackStateLabels = map[CallbackState]string{CallbackOpen: "待回访", CallbackDone: "已完成", CallbackDropped: "已结束（未接通或不再需要）"}
 
 // Label is the state for staff (zh-CN).
 func (s CallbackState) Label() string { return callbackStateLabels[s] }

@@ -241,7 +241,7 @@ func (o *Office) ConfirmEmotion(tx *storage.Tx, id, note string, by Actor) (Tick
 			return err
 		}
 		if strings.TrimSpace(note) == "" {
-			return refuse("note", "请说明情况(如通话中的表现)")
+			return refuse("note", "请说明情况（如通话中的表现）")
 		}
 		if d.ticket.Emotion {
 			return refuse("emotion", "已确认过情绪激动")

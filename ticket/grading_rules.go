@@ -118,7 +118,7 @@ func (o *Office) ProposeGrading(tx *storage.Tx, body []byte, note string, by Act
 	now, note := o.now(), strings.TrimSpace(note)
 	r, err := grade.ParseRules(body)
 	if err != nil {
-		return GradingRules{}, refuse("rules", "规则不完整或有误:%v", err)
+		return GradingRules{}, refuse("rules", "规则不完整或有误：%v", err)
 	}
 	day, err := workday.ParseDay(r.Effective)
 	switch {
@@ -134,7 +134,7 @@ func (o *Office) ProposeGrading(tx *storage.Tx, body []byte, note string, by Act
 		return GradingRules{}, fmt.Errorf("propose grading rules: %w", err)
 	}
 	if known > 0 || r.Version == o.ownGrading().Version {
-		return GradingRules{}, refuse("version", "版本“%s”已存在,请另取版本号", r.Version)
+		return GradingRules{}, refuse("version", "版本“%s”已存在，请另取版本号", r.Version)
 	}
 	before, _, err := o.GradingInForce(tx)
 	if err != nil {
@@ -177,7 +177,7 @@ func (o *Office) ConsentGrading(tx *storage.Tx, id string, consent bool, reason 
 		return GradingRules{}, refuse("reason", "请说明不同意的理由")
 	}
 	if _, err := parseGrading(g.Body); err != nil && consent {
-		return GradingRules{}, refuse("rules", "规则不完整或有误:%v", err) // the program changed since it was proposed
+		return GradingRules{}, refuse("rules", "规则不完整或有误：%v", err) // the program changed since it was proposed
 	}
 	now := o.now()
 	g.State, g.DecidedBy, g.DecidedAt, g.Reason = GradingRefused, by.String(), now, reason

@@ -137,7 +137,7 @@ func (d *dossier) note(c *Clock, p planned) {
 	if t.Colour.Rank() < Orange.Rank() {
 		n.ShowAt = d.reckoner().Next(d.now)
 	}
-	n.Text = fmt.Sprintf("%s:诉求%s(%s色)%s时限%s", p.point.Label(), t.Number, t.Colour, c.Kind.Label(), c.DueAt.In(workday.Zone).Format("2006-01-02 15:04"))
+	n.Text = fmt.Sprintf("%s：诉求%s（%s色）%s时限%s", p.point.Label(), t.Number, t.Colour, c.Kind.Label(), c.DueAt.In(workday.Zone).Format("2006-01-02 15:04"))
 	d.notices = append(d.notices, n)
 }
 

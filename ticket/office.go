@@ -132,7 +132,7 @@ func (d *dossier) centre(act org.Action) error {
 // ofUnit refuses everybody but officers of the leg's unit whose role allows the action.
 func (d *dossier) ofUnit(l *Leg, act org.Action) error {
 	if !d.by.officer() || d.by.Unit != l.Unit {
-		return refuse("unit", "该工单由承办单位办理,您不是承办单位人员")
+		return refuse("unit", "该工单由承办单位办理，您不是承办单位人员")
 	}
 	if !d.by.may(act) {
 		return noRole()
@@ -163,14 +163,14 @@ func (d *dossier) notAccused(by Actor) error {
 		return nil
 	}
 	if t.AccusedStaff != "" && by.ID == t.AccusedStaff {
-		return refuse("accused", "该诉求涉及您本人,依规回避")
+		return refuse("accused", "该诉求涉及您本人，依规回避")
 	}
 	in, err := d.o.within(d.tx, by.Unit, t.AccusedUnit)
 	if err != nil {
 		return fmt.Errorf("accused unit of %s: %w", t.ID, err)
 	}
 	if in {
-		return refuse("accused", "该诉求涉及您所在单位,依规回避")
+		return refuse("accused", "该诉求涉及您所在单位，依规回避")
 	}
 	return nil
 }
@@ -210,7 +210,7 @@ var duties = []struct{ code, label string }{handled: {"handler", "承办人"}, r
 func (d *dossier) separate(want duty) error {
 	for other := range duties {
 		if duty(other) != want && d.took(duty(other)) {
-			return refuse("same_"+duties[other].code, "您是本轮%s,不能再担任%s", duties[other].label, duties[want].label)
+			return refuse("same_"+duties[other].code, "您是本轮%s，不能再担任%s", duties[other].label, duties[want].label)
 		}
 	}
 	return nil

@@ -52,7 +52,7 @@ const (
 // ticket with Existing set; a different original under the same number is kept beside the first.
 func (o *Office) Open(tx *storage.Tx, in Intake) (Ticket, error) {
 	if !in.By.valid() {
-		return Ticket{}, refuse("actor", "操作人不明,不能办理")
+		return Ticket{}, refuse("actor", "操作人不明，不能办理")
 	}
 	if !in.By.may(org.OpenTicket) {
 		return Ticket{}, noRole()
@@ -72,7 +72,7 @@ func (o *Office) Open(tx *storage.Tx, in Intake) (Ticket, error) {
 	case in.Colour.Rank() == 0:
 		return Ticket{}, refuse("colour", "颜色只能是红、橙、黄、蓝")
 	case utf8.RuneCountInString(in.Title) > maxTitle || utf8.RuneCountInString(in.Body) > maxBody:
-		return Ticket{}, refuse("length", "标题不超过%d字,内容不超过%d字", maxTitle, maxBody)
+		return Ticket{}, refuse("length", "标题不超过%d字，内容不超过%d字", maxTitle, maxBody)
 	}
 	in.ExternalID = strings.TrimSpace(in.ExternalID)
 	if t, err := o.redelivered(tx, in); !errors.Is(err, storage.ErrNotFound) {
@@ -282,9 +282,9 @@ func (o *Office) Amend(tx *storage.Tx, id string, a Amendment, by Actor) (Ticket
 		case by.Kind != CitizenActor && !by.may(org.AmendTicket) && by.String() != t.OpenedBy:
 			return noRole()
 		case utf8.RuneCountInString(a.Title) > maxTitle || utf8.RuneCountInString(a.Body) > maxBody:
-			return refuse("length", "标题不超过%d字,内容不超过%d字", maxTitle, maxBody)
+			return refuse("length", "标题不超过%d字，内容不超过%d字", maxTitle, maxBody)
 		case a.Confidential != nil && !*a.Confidential && t.Confidential:
-			return refuse("confidential", "群众已要求保密,不能取消")
+			return refuse("confidential", "群众已要求保密，不能取消")
 		}
 		if a.Kind != "" && a.Kind != t.Kind {
 			if !a.Kind.Valid() {
@@ -296,7 +296,7 @@ func (o *Office) Amend(tx *storage.Tx, id string, a Amendment, by Actor) (Ticket
 				return err
 			}
 			if t.Kind != "" && (!machine || ch.External) {
-				return refuse("retype", "诉求类型已确定,更改须经第二人审核(改类)")
+				return refuse("retype", "诉求类型已确定，更改须经第二人审核（改类）")
 			}
 			t.Kind = a.Kind
 			if t.OriginalKind == "" {

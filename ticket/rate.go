@@ -76,7 +76,7 @@ func (o *Office) Attempt(tx *storage.Tx, id string, outcome TryOutcome, note str
 		}
 		c := d.openCallback(CallbackReview)
 		if c == nil {
-			return refuse("no_callback", "该诉求没有待回访任务(无联系方式或已回访)")
+			return refuse("no_callback", "该诉求没有待回访任务（无联系方式或已回访）")
 		}
 		return d.try(c, outcome, note)
 	})
@@ -88,7 +88,7 @@ func (d *dossier) toRating(what string) error {
 	t := d.ticket
 	if t.State == Merged {
 		if t.RepliedAt.IsZero() || t.Outcome != "" {
-			return refuse("state", "诉求%s尚未答复或已评价,不能%s", t.Number, what)
+			return refuse("state", "诉求%s尚未答复或已评价，不能%s", t.Number, what)
 		}
 		return nil
 	}
@@ -119,10 +119,10 @@ func (o *Office) Rate(tx *storage.Tx, id string, in RatingIn, by Actor) (Ticket,
 	return o.do(tx, id, by, func(d *dossier) error {
 		t := d.ticket
 		if t.State == Closed || t.State == Archived {
-			return refuse("closed", "诉求%s已办结,不再评价;如有新的意见请另行登记并关联", t.Number)
+			return refuse("closed", "诉求%s已办结，不再评价；如有新的意见请另行登记并关联", t.Number)
 		}
 		if !in.Stars.Valid() || in.Via == "" {
-			return refuse("stars", "评价为1至5级,并须注明评价方式")
+			return refuse("stars", "评价为1至5级，并须注明评价方式")
 		}
 		if err := d.mayRate(in); err != nil {
 			return err
@@ -177,7 +177,7 @@ func (d *dossier) mayRate(in RatingIn) error {
 	case by.Kind == CitizenActor && by.ID != t.ContactID:
 		return refuse("citizen", "只能评价本人的诉求")
 	case in.Contest && (!by.officer() || !in.Stars.Bad() || strings.TrimSpace(in.Ground) == ""):
-		return refuse("contest", "只有访评员对不满意评价可提请认定,并须说明理由")
+		return refuse("contest", "只有访评员对不满意评价可提请认定，并须说明理由")
 	case !by.officer():
 		return nil
 	}
@@ -203,7 +203,7 @@ func (d *dossier) notHost() error {
 		return nil
 	}
 	if d.ofLegs(d.by.Unit) {
-		return refuse("host_calls", "回访由中心办理,承办单位不能回访")
+		return refuse("host_calls", "回访由中心办理，承办单位不能回访")
 	}
 	return d.separate(called)
 }
@@ -212,7 +212,7 @@ func (d *dossier) notHost() error {
 func (d *dossier) close(info map[string]any, typ string) error {
 	t := d.ticket
 	if t.RepliedAt.IsZero() {
-		return refuse("no_reply", "尚未答复群众,不能办结")
+		return refuse("no_reply", "尚未答复群众，不能办结")
 	}
 	d.cancel(nil)
 	d.lapse()
@@ -381,7 +381,7 @@ func (o *Office) CloseUnrated(tx *storage.Tx, id string, by Actor) (Ticket, erro
 			}
 			r := d.rules
 			if n < r.MinTries || days < r.MinTryDays || parts < r.MinTryParts {
-				return refuse("tries", "未评价办结须在至少%d天、%d个时段内回访满%d次;现为%d天、%d个时段、%d次",
+				return refuse("tries", "未评价办结须在至少%d天、%d个时段内回访满%d次；现为%d天、%d个时段、%d次",
 					r.MinTryDays, r.MinTryParts, r.MinTries, days, parts, n)
 			}
 			info = map[string]any{"tries": n, "days": days, "parts": parts}

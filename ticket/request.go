@@ -60,9 +60,9 @@ func (o *Office) decide(tx *storage.Tx, requestID string, kind RequestKind, r Ru
 		}
 		if q.State != Asked {
 			if q.DecidedBy != "" {
-				return refuse("decided", "该申请已由%s审批:%s", o.nameOf(tx, q.DecidedBy), q.State.Label())
+				return refuse("decided", "该申请已由%s审批：%s", o.nameOf(tx, q.DecidedBy), q.State.Label())
 			}
-			return refuse("decided", "该申请已失效(%s)", q.State.Label())
+			return refuse("decided", "该申请已失效（%s）", q.State.Label())
 		}
 		if err := d.centre(act); err != nil {
 			return err
@@ -120,7 +120,7 @@ func (o *Office) RequestReturn(tx *storage.Tx, legID string, w ReturnWish, by Ac
 			return err
 		}
 		if l.State != LegPending && l.State != LegSigned && l.State != LegWorking {
-			return refuse("leg_state", "该工单当前为“%s”,不能申请退回", l.State.Label())
+			return refuse("leg_state", "该工单当前为“%s”，不能申请退回", l.State.Label())
 		}
 		if err := d.ofUnit(l, org.RequestReturn); err != nil {
 			return err
@@ -129,7 +129,7 @@ func (o *Office) RequestReturn(tx *storage.Tx, legID string, w ReturnWish, by Ac
 			return err
 		}
 		if l.Designated || l.Role == Host && d.ticket.Returns >= d.rules.MaxReturns {
-			return refuse("return_limit", "该诉求已退回%d次,由中心指定承办,不能再退回;有异议请提请会商", d.ticket.Returns)
+			return refuse("return_limit", "该诉求已退回%d次，由中心指定承办，不能再退回；有异议请提请会商", d.ticket.Returns)
 		}
 		if strings.TrimSpace(w.Reason) == "" || strings.TrimSpace(w.Clause) == "" || w.Suggest == "" {
 			return refuse("return", "申请退回须写明理由、职责依据和建议承办单位")
@@ -203,7 +203,7 @@ func (o *Office) RequestExtension(tx *storage.Tx, legID string, days int, reason
 			return refuse("host", "延期由主办单位申请")
 		}
 		if d.ticket.Extensions >= d.rules.MaxExtensions {
-			return refuse("extension_limit", "该诉求已延期%d次,不能再延期", d.ticket.Extensions)
+			return refuse("extension_limit", "该诉求已延期%d次，不能再延期", d.ticket.Extensions)
 		}
 		if err := d.asked(AskExtension); err != nil {
 			return err
@@ -276,7 +276,7 @@ func (o *Office) RequestSuspend(tx *storage.Tx, legID string, until time.Time, r
 			return err
 		}
 		if d.ticket.Suspensions >= d.rules.MaxSuspensions {
-			return refuse("suspension_limit", "该诉求已挂起%d次,不能再挂起", d.ticket.Suspensions)
+			return refuse("suspension_limit", "该诉求已挂起%d次，不能再挂起", d.ticket.Suspensions)
 		}
 		if limit := d.reckoner().Deadline(d.now, workday.Days(d.rules.SuspensionDays)); !until.After(d.now) || until.After(limit) {
 			return refuse("until", "挂起期限须在%d个工作日以内", d.rules.SuspensionDays)
@@ -383,7 +383,7 @@ func (o *Office) DecideLower(tx *storage.Tx, requestID string, r Ruling, by Acto
 		}
 		if r.Grant {
 			if Colour(q.Value).Rank() >= d.ticket.Colour.Rank() {
-				return refuse("colour", "颜色等级已变化,请重新申请")
+				return refuse("colour", "颜色等级已变化，请重新申请")
 			}
 			if err := d.noRedInside(); err != nil {
 				return err
@@ -405,7 +405,7 @@ func (d *dossier) noRedInside() error {
 		return fmt.Errorf("red tickets merged into %s: %w", d.ticket.ID, err)
 	}
 	if n > 0 {
-		return refuse("red", "有%d件红色诉求并入该诉求,请先撤销并入或降低其等级", n)
+		return refuse("red", "有%d件红色诉求并入该诉求，请先撤销并入或降低其等级", n)
 	}
 	return nil
 }

@@ -281,7 +281,7 @@ func (s *sweep) step(tx *storage.Tx, id string) (raised []Notice, err error) {
 			}
 			st.Warned = true
 			n := Notice{TicketID: d.ticket.ID, Subject: st.ID, Point: PointDue, Kind: NoticeStep, Colour: st.Colour, For: org.Supervisor,
-				Text:      fmt.Sprintf("诉求%s(%s色)处置措施逾期未落实:%s(%s)", d.ticket.Number, st.Colour, st.Words, st.DueAt.In(workday.Zone).Format("2006-01-02 15:04")),
+				Text:      fmt.Sprintf("诉求%s（%s色）处置措施逾期未落实：%s（%s）", d.ticket.Number, st.Colour, st.Words, st.DueAt.In(workday.Zone).Format("2006-01-02 15:04")),
 				PlannedAt: st.DueAt, RaisedAt: s.now, ShowAt: s.now}
 			d.notices = append(d.notices, n)
 			raised = append(raised, n)

@@ -62,9 +62,9 @@ func (o *Office) PublishRules(tx *storage.Tx, r Rules, note string, by Actor) (s
 	}
 	switch err := r.Check(); {
 	case strings.ContainsAny(r.Version, "/ \t\n") || r.Version == "":
-		return "", refuse("version", "请填写版本号,不含空格和斜杠")
+		return "", refuse("version", "请填写版本号，不含空格和斜杠")
 	case err != nil:
-		return "", refuse("rules", "规则不完整或有误:%v", err)
+		return "", refuse("rules", "规则不完整或有误：%v", err)
 	case r.Effective < workday.DayOf(now):
 		return "", refuse("effective", "生效日期不能早于今天")
 	case note == "":
@@ -75,7 +75,7 @@ func (o *Office) PublishRules(tx *storage.Tx, r Rules, note string, by Actor) (s
 		return "", fmt.Errorf("publish rules: %w", err)
 	}
 	if known > 0 {
-		return "", refuse("version", "版本“%s”已存在,已有诉求按该版本办理,请另取版本号", r.Version)
+		return "", refuse("version", "版本“%s”已存在，已有诉求按该版本办理，请另取版本号", r.Version)
 	}
 	before, _, err := o.inForce(tx, now)
 	if err != nil {

@@ -33,7 +33,7 @@ func (o *Office) Accept(tx *storage.Tx, id string, a Acceptance, by Actor) (Tick
 		if t.Kind == "" {
 			t.Kind, t.OriginalKind = a.Kind, a.Kind
 		} else if a.Kind != "" && a.Kind != t.Kind {
-			return refuse("retype", "诉求类型已确定,更改须经第二人审核(改类)")
+			return refuse("retype", "诉求类型已确定，更改须经第二人审核（改类）")
 		}
 		if !t.Kind.Valid() {
 			return refuse("kind", "受理前请确定诉求类型")
@@ -133,7 +133,7 @@ func (o *Office) Answer(tx *storage.Tx, id string, r Reply, by Actor) (Ticket, e
 			t.Kind, t.OriginalKind = Inquiry, Inquiry
 		}
 		if t.AccusedUnit != "" || t.AccusedStaff != "" {
-			return refuse("accusation", "涉及单位或民警的诉求不能直接答复,请受理后派单核查")
+			return refuse("accusation", "涉及单位或民警的诉求不能直接答复，请受理后派单核查")
 		}
 		t.AnsweredBy = by.String()
 		t.AcceptedAt = d.now
@@ -261,7 +261,7 @@ func (o *Office) Appeal(tx *storage.Tx, id, reason string, by Actor) (Ticket, er
 			return refuse("reason", "请填写申诉理由")
 		}
 		if n := d.rules.AppealDays; n > 0 && d.now.After(t.ClosedAt.AddDate(0, 0, n)) {
-			return refuse("late", "申诉期限为收到告知之日起%d日,现已超过", n)
+			return refuse("late", "申诉期限为收到告知之日起%d日，现已超过", n)
 		}
 		t.ClosedAt = zero
 		d.move(New)
@@ -307,13 +307,13 @@ func (o *Office) Merge(tx *storage.Tx, id, into, ground string, by Actor) (Ticke
 		}
 		switch {
 		case !target.State.Open() || target.State == Answered || target.State == Replied || target.State == AwaitRating:
-			return refuse("target", "诉求%s当前为“%s”,不能并入", target.Number, target.StateLabel())
+			return refuse("target", "诉求%s当前为“%s”，不能并入", target.Number, target.StateLabel())
 		case t.Colour == Red && target.Colour != Red:
 			return refuse("red", "红色诉求不能并入非红色诉求")
 		case t.Restricted != target.Restricted:
 			return refuse("seat", "督察12389诉求与其他诉求不能互相并入")
 		case (t.AccusedUnit != "" || t.AccusedStaff != "") && (t.AccusedUnit != target.AccusedUnit || t.AccusedStaff != target.AccusedStaff):
-			return refuse("accusation", "涉及的单位或民警不同,不能并入")
+			return refuse("accusation", "涉及的单位或民警不同，不能并入")
 		}
 		t.MergedInto = into
 		d.stop(ClockAccept, nil)
@@ -431,7 +431,7 @@ func (o *Office) Withdraw(tx *storage.Tx, id string, w Withdrawal, by Actor) (Ti
 			return err
 		}
 		if by.Kind != CitizenActor && strings.TrimSpace(w.Evidence) == "" {
-			return refuse("evidence", "代群众撤回须写明依据(如通话录音编号)")
+			return refuse("evidence", "代群众撤回须写明依据（如通话录音编号）")
 		}
 		if strings.TrimSpace(w.Reason) == "" {
 			return refuse("reason", "请填写撤回原因")

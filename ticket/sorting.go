@@ -67,7 +67,7 @@ func (o *Office) PutClass(tx *storage.Tx, c Class, by Actor) error {
 	case err != nil:
 		return fmt.Errorf("put class %s: %w", c.Code, err)
 	case parent.Level > 2 || c.Name == "" || !strings.HasPrefix(c.Code, c.Parent) || c.Code == c.Parent || strings.ContainsAny(c.Code, " /"):
-		return refuse("class", "类别须有名称,代码以上级代码开头,最多三级")
+		return refuse("class", "类别须有名称，代码以上级代码开头，最多三级")
 	}
 	_, err = tx.Exec(`INSERT INTO ticket_class (code, parent, level, name, words, active, place) VALUES ($1, $2, $3, $4, $5, $6, 1000)
 		ON CONFLICT (code) DO UPDATE SET name = excluded.name, words = excluded.words, active = excluded.active`, c.Code, c.Parent, parent.Level+1, c.Name, c.Words, c.Active)

@@ -17,7 +17,7 @@ func (o *Office) Instruct(tx *storage.Tx, id, text string, by Actor) (Ticket, er
 		}
 		text = strings.TrimSpace(text)
 		if text == "" || utf8.RuneCountInString(text) > 2000 {
-			return refuse("empty", "请填写批示内容,不超过2000字")
+			return refuse("empty", "请填写批示内容，不超过2000字")
 		}
 		ref, _ := d.write("instruction", text)
 		return d.emit("ticket.instructed", map[string]any{"text": ref})

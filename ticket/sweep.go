@@ -132,7 +132,7 @@ func (s *sweep) wake(tx *storage.Tx, id string) ([]Notice, error) {
 		if err := d.in("恢复办理", Suspended); err != nil {
 			return err
 		}
-		return d.wake("批准的挂起期限已到,自动恢复")
+		return d.wake("批准的挂起期限已到，自动恢复")
 	})
 	return nil, err
 }
@@ -202,7 +202,7 @@ func (s *sweep) alert(tx *storage.Tx, id string) (raised []Notice, err error) {
 			return nil
 		}
 		n := Notice{TicketID: a.TicketID, Subject: a.ID, Point: PointAgain, Kind: NoticeAlert, Colour: a.Level,
-			Text: "预警无人确认:" + a.Rule, PlannedAt: a.AckDue, RaisedAt: s.now, ShowAt: s.now}
+			Text: "预警无人确认：" + a.Rule, PlannedAt: a.AckDue, RaisedAt: s.now, ShowAt: s.now}
 		a.Escalations++
 		a.AckDue = ms(s.o.reckoner().Deadline(s.now, d.rules.AlertAck[a.Level]))
 		d.notices = append(d.notices, n)

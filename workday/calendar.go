@@ -241,5 +241,5 @@ func (c *Calendar) Warn(now time.Time) string {
 	for _, y := range years {
 		names = append(names, fmt.Sprintf("%d年", y))
 	}
-	return "缺少" + strings.Join(names, "、") + "放假调休安排:暂按周一至周五为工作日计算期限,国务院通知发布后请更新日历并重新计算。"
+	return "缺少" + strings.Join(names, "、") + "放假调休安排：暂按周一至周五为工作日计算期限，国务院通知发布后请更新日历并重新计算。"
 }

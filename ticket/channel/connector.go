@@ -209,7 +209,7 @@ func (g *Gateway) checkConnector(tx *storage.Tx, c Connector) error {
 			return refuse("url", "请填写 http 或 https 地址")
 		}
 		if u.Scheme == "http" && c.Kind == Push && !loopback(u.Host) {
-			return refuse("url", "回写结果含群众信息,须用 https(本机除外)")
+			return refuse("url", "回写结果含群众信息，须用 https（本机除外）")
 		}
 		if c.ID == "" && c.Secret == "" {
 			return refuse("secret", "请填写签名密钥")

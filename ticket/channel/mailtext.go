@@ -57,7 +57,7 @@ func (m MailText) check() error {
 		return refuse("name", "没有这种邮件")
 	}
 	if m.Subject == "" || utf8.RuneCountInString(m.Subject) > 100 || strings.ContainsAny(m.Subject, "\r\n") {
-		return refuse("subject", "主题须为1到100字,不换行")
+		return refuse("subject", "主题须为1到100字，不换行")
 	}
 	if utf8.RuneCountInString(m.Body) < 10 || utf8.RuneCountInString(m.Body) > 5000 {
 		return refuse("body", "正文须为10到5000字")
@@ -67,7 +67,7 @@ func (m MailText) check() error {
 		rest = strings.ReplaceAll(rest, "{"+w+"}", "")
 	}
 	if i := strings.IndexAny(rest, "{}"); i >= 0 {
-		return refuse("word", "大括号里只能是:"+strings.Join(mailWords, "、"))
+		return refuse("word", "大括号里只能是："+strings.Join(mailWords, "、"))
 	}
 	if (m.Name == MailReply || m.Name == MailRefused) && !strings.Contains(m.Body, "{答复}") {
 		return refuse("reply", "正文须有 {答复}")

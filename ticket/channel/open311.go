@@ -74,7 +74,7 @@ func (g *Gateway) PutService(tx *storage.Tx, s Service, by ticket.Actor) error {
 	s.Code, s.Name = strings.TrimSpace(s.Code), strings.TrimSpace(s.Name)
 	switch {
 	case s.Code == "" || s.Name == "" || strings.ContainsAny(s.Code, " /.?&#"):
-		return refuse("service", "服务须有代码和名称,代码不含空格、斜杠和点")
+		return refuse("service", "服务须有代码和名称，代码不含空格、斜杠和点")
 	case !s.Kind.Valid():
 		return refuse("kind", "请选择诉求类型")
 	case s.Type != "realtime" && s.Type != "batch" && s.Type != "blackbox":

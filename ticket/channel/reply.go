@@ -56,14 +56,14 @@ func (g *Gateway) DraftReply(tx *storage.Tx, ticketID, body string, by ticket.Ac
 	}
 	body = clean(body)
 	if body == "" || utf8.RuneCountInString(body) > 5000 {
-		return refuse("empty", "请填写公开答复,不超过5000字")
+		return refuse("empty", "请填写公开答复，不超过5000字")
 	}
 	out, err := storage.One(tx, storage.Value[int], `SELECT COUNT(*) FROM channel_result WHERE ticket_id = $1 AND batch <> ''`, ticketID)
 	if err != nil {
 		return err
 	}
 	if out > 0 {
-		return refuse("state", "公开答复已随结果文件发出,不能再改")
+		return refuse("state", "公开答复已随结果文件发出，不能再改")
 	}
 	h := sha256.Sum256([]byte(body))
 	sum, now := hex.EncodeToString(h[:]), g.now()

@@ -295,8 +295,8 @@ func (g *Gateway) undelivered(tx *storage.Tx, id, ticketID, why string) error {
 	} else if err != nil {
 		return err
 	}
-	_, err = g.Office.RaiseAlert(tx, ticket.Alert{Key: "mail:" + id, Rule: "MAIL", Level: ticket.Yellow, TicketID: t.ID, ContactID: t.ContactID, Title: "答复邮件未送达:" + t.Number,
-		Evidence: "邮件服务器:" + clean(why) + "。请用其他方式联系群众。", By: ticket.System})
+	_, err = g.Office.RaiseAlert(tx, ticket.Alert{Key: "mail:" + id, Rule: "MAIL", Level: ticket.Yellow, TicketID: t.ID, ContactID: t.ContactID, Title: "答复邮件未送达：" + t.Number,
+		Evidence: "邮件服务器：" + clean(why) + "。请用其他方式联系群众。", By: ticket.System})
 	return err
 }
 

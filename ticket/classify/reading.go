@@ -156,8 +156,8 @@ func (c *Classifier) why(d int, t, b reading) string {
 			parts = append(parts, field+"有"+strings.Join(w, "、"))
 		}
 	}
-	add("标题:", t)
-	add("正文:", b)
+	add("标题：", t)
+	add("正文：", b)
 	if len(parts) == 0 {
 		if t.grams[d] > 0 || b.grams[d] > 0 {
 			return "用字与本类例句相近"
