@@ -15,6 +15,7 @@ import (
 	"runtime/debug"
 	"runtime/pprof"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -43,9 +44,11 @@ type Mark struct {
 // server is the exchange under test, a process of its own on core 0.
 type server struct {
 	cmd  *exec.Cmd
+	addr netip.AddrPort
+
+	talk sync.Mutex // one question at a time
 	in   io.WriteCloser
 	out  *bufio.Reader
-	addr netip.AddrPort
 
 	total      int // ports in all
 	quietSince time.Time
@@ -86,14 +89,21 @@ func startServer(o options) (*server, error) {
 
 // mark asks for figures; settled collects garbage first.
 func (s *server) mark(settled bool) (m Mark, err error) {
-	if _, err = fmt.Fprintln(s.in, map[bool]string{true: "settle", false: "mark"}[settled]); err != nil {
-		return m, err
+	return m, s.ask(map[bool]string{true: "settle", false: "mark"}[settled], &m)
+}
+
+// ask puts one question to the server's process.
+func (s *server) ask(question string, answer any) error {
+	s.talk.Lock()
+	defer s.talk.Unlock()
+	if _, err := fmt.Fprintln(s.in, question); err != nil {
+		return err
 	}
 	line, err := s.out.ReadBytes('\n')
 	if err != nil {
-		return m, fmt.Errorf("the server has ended: %w", err)
+		return fmt.Errorf("the server has ended: %w", err)
 	}
-	return m, json.Unmarshal(line, &m)
+	return json.Unmarshal(line, answer)
 }
 
 func (s *server) stop() {
@@ -165,11 +175,18 @@ func serve(args []string) error {
 	defer finish()
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() {
-		if in.Text() == "settle" {
+		var answer any
+		switch in.Text() {
+		case "settle":
 			runtime.GC()
 			debug.FreeOSMemory()
+			fallthrough
+		case "mark":
+			answer = look(engine, phones, digits.Load())
+		case "pulse":
+			answer = feel(engine)
 		}
-		if err := json.NewEncoder(os.Stdout).Encode(look(engine, phones, digits.Load())); err != nil {
+		if err := json.NewEncoder(os.Stdout).Encode(answer); err != nil {
 			return err
 		}
 	}

@@ -39,7 +39,10 @@ func measure(ctx context.Context, o options, name string, withSound bool, load f
 		return counts{}, err
 	}
 	c0, began := g.snapshot(), time.Now()
-	if err := load(g); err != nil {
+	w := s.watch()
+	err = load(g)
+	w.end()
+	if err != nil {
 		return counts{}, err
 	}
 	left := g.drain(ctx, 40*time.Second)
@@ -61,8 +64,9 @@ func measure(ctx context.Context, o options, name string, withSound bool, load f
 	}
 	fmt.Printf("  CPU per call %.3f ms (%.0f %% of the core), memory %.0f → %.0f MB, heap %.0f → %.0f MB\n", ms(cpu)/float64(max(1, c.ended)), 100*cpu.Seconds()/took.Seconds(),
 		float64(before.RSS)/1e6, float64(after.RSS)/1e6, float64(before.Heap)/1e6, float64(after.Heap)/1e6)
+	fmt.Printf("  %s\n", w.memory())
 	if sound != nil {
-		fmt.Printf("  %s; pacer late p99 %.2f ms, resyncs %d\n", sound.quality(), ms(after.Late.P99), after.Late.Resyncs)
+		fmt.Printf("  %s\n  pacer late: %s, %d times found its beat anew\n", sound.quality(), w.lateness(), after.Late.Resyncs-before.Late.Resyncs)
 	}
 	fmt.Println()
 	if after.Panics > 0 {

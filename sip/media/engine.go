@@ -19,7 +19,7 @@ type Config struct {
 	PortHigh    int           // last port, 29999 when 0; two ports per leg
 	Pacers      int           // pacing threads, cores − 1 but at least 1 when 0
 	Slot        time.Duration // part of a frame the pacer works at a time; 1, 2, 4, 5, 10 or 20 ms; 5 ms when 0
-	Nice        int           // niceness of the pacing threads, −10 when 0; left alone where the system does not permit it
+	Nice        int           // niceness of the pacing threads, −10 when 0, where the system does not permit real-time scheduling but this
 	Quarantine  time.Duration // how long a port rests after a call, 15 s when 0
 	FirstPacket time.Duration // time-out for the first RTP packet, 30 s when 0
 	Silence     time.Duration // time-out for any later one, 60 s when 0
@@ -130,8 +130,9 @@ func (e *Engine) OpenOn(ip netip.Addr) (*Leg, error) {
 
 // attach makes a leg of a link and gives it to the pacer with the least to do.
 func (e *Engine) attach(link link, port int, ip netip.Addr) *Leg {
-	l := makeLeg(e, link, port, strconv.FormatUint(e.nextID.Add(1), 10))
-	l.ip = ip
+	n := e.nextID.Add(1)
+	l := makeLeg(e, link, port, strconv.FormatUint(n, 10))
+	l.ip, l.phase = ip, int64(n%phases)
 	best := e.pacers[0]
 	for _, p := range e.pacers[1:] {
 		if p.legs() < best.legs() {

@@ -31,6 +31,7 @@ type jitter struct {
 	concealN int  // frames concealed in a row
 	lost     bool // the gap before part is a loss, not a pause
 	paused   bool // the sender is silent on purpose (comfort noise, telephone event)
+	unheard  bool // nobody listens: time goes on, nothing is copied
 
 	last frame // the last frame played, for concealment
 }
@@ -151,8 +152,13 @@ func (j *jitter) fill() int {
 	return 0
 }
 
-// pop makes the next frame.
-func (j *jitter) pop(f *frame, st *Stats) {
+// pop makes the next frame. When nobody heeds it, it is only counted: what is in f then means nothing.
+func (j *jitter) pop(f *frame, st *Stats, heeded bool) {
+	if j.unheard == heeded {
+		if j.unheard = !heeded; j.unheard {
+			j.last.hush(j.last.codec) // nothing to conceal with when somebody listens again
+		}
+	}
 	if !j.playing && !j.begin() {
 		f.hush(j.last.codec)
 		return
@@ -247,7 +253,7 @@ func (j *jitter) adapt(fill int) {
 
 // quiet says whether leaving out this frame would go unnoticed.
 func (j *jitter) quiet(f *frame) bool {
-	if f.quiet {
+	if f.quiet || j.unheard {
 		return true
 	}
 	var pcm [FrameSamples]int16
@@ -350,7 +356,9 @@ func (j *jitter) render(f *frame, st *Stats) {
 		if f.codec == NoCodec {
 			f.codec = p.codec
 		}
-		transcode(f.b[n:n+m], f.codec, p.payload[j.off:j.off+m], p.codec)
+		if !j.unheard {
+			transcode(f.b[n:n+m], f.codec, p.payload[j.off:j.off+m], p.codec)
+		}
 		n += m
 		j.off += m
 		j.cursor += uint32(m)
@@ -359,7 +367,9 @@ func (j *jitter) render(f *frame, st *Stats) {
 			j.drop()
 		}
 	}
-	j.last = *f
+	if !j.unheard {
+		j.last = *f
+	}
 }
 
 // bridge fills part of a frame where the time line has a gap.
@@ -394,7 +404,7 @@ func (j *jitter) starve(f *frame, from int, st *Stats) {
 	if j.held >= rebufferHold {
 		j.playing, j.waited, j.held, j.concealN = false, 0, 0, 0
 		j.last.hush(j.last.codec)
-	} else if from > 0 {
+	} else if from > 0 && !j.unheard {
 		j.last = *f
 	}
 }

@@ -37,7 +37,7 @@ func (s *stream) mark(seq uint16, ts uint32, k packetKind) {
 
 func (s *stream) pop() *frame {
 	f := new(frame)
-	s.j.pop(f, &s.st)
+	s.j.pop(f, &s.st, true)
 	return f
 }
 

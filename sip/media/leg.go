@@ -84,6 +84,7 @@ type Leg struct {
 	engine *Engine
 	pacer  *pacer
 	slot   int
+	phase  int64 // so that what is not done in every frame is not done by all legs in the same one
 	link   link
 	port   int
 	ip     netip.Addr // that the link is bound to
@@ -253,19 +254,21 @@ func (l *Leg) frame(tick int64) {
 	sc := &l.pacer.scratch
 	l.receive(tick)
 
-	// What we hear, and who wants it.
+	// What we hear, and who wants it. Each is looked up once: what comes in between begins with the next frame, because a frame that
+	// nobody heeded has no sound in it.
+	outs, taps, rec := l.outs.Load(), l.taps.Load(), l.rec.Load()
 	heard := &sc.heard
-	l.jitter.pop(heard, &l.now)
+	l.jitter.pop(heard, &l.now, outs != nil || taps != nil || rec != nil || l.tones != nil)
 	if m := l.standIn.Load(); m != nil && !s.Receive { // the far end holds us, and has no music of its own
 		m.next(heard, s.Codec.law())
 	}
 	sc.decoded = false
-	if pipes := l.outs.Load(); pipes != nil {
-		for _, p := range *pipes {
+	if outs != nil {
+		for _, p := range *outs {
 			p.push(heard)
 		}
 	}
-	if taps := l.taps.Load(); taps != nil {
+	if taps != nil {
 		pcm := sc.heardPCM()
 		for _, t := range *taps {
 			t.push(pcm)
@@ -282,10 +285,10 @@ func (l *Leg) frame(tick int64) {
 	over := l.speak(said, sc)
 	l.transmit(said, tick)
 
-	if r := l.rec.Load(); r != nil {
+	if rec != nil {
 		said.decode(&sc.saidPCM)
-		if r.push(tick, sc.heardPCM(), &sc.saidPCM) {
-			l.rec.CompareAndSwap(r, nil)
+		if rec.push(tick, sc.heardPCM(), &sc.saidPCM) {
+			l.rec.CompareAndSwap(rec, nil)
 		}
 	}
 	if over != nil { // only now: its last frame is sent and recorded
@@ -293,13 +296,22 @@ func (l *Leg) frame(tick int64) {
 	}
 	l.control(tick)
 	l.watch(tick)
-	l.publish()
+	if l.turnOf(tick, publishTicks) {
+		l.publish()
+	}
 }
+
+// phases is a multiple of all intervals of turnOf.
+const phases = 200
+
+// turnOf says that it is the leg's turn at what each leg does once in so many frames.
+func (l *Leg) turnOf(tick, every int64) bool { return (tick+l.phase)%every == 0 }
 
 // apply makes a new agreement take effect.
 func (l *Leg) apply(s *setup, tick int64) {
 	old := l.cur
 	l.cur = s
+	l.in.curious = curiousTicks
 	if old == nil {
 		l.out.init(l.pacer.rng, tick)
 		l.jitter.init(&l.pacer.pool)
@@ -310,7 +322,7 @@ func (l *Leg) apply(s *setup, tick int64) {
 	}
 	l.in.latch.renegotiate(s, tick, int64(l.engine.cfg.Learning/FrameTime))
 	if l.in.latch.locked == (netip.AddrPort{}) {
-		l.link.pin(netip.AddrPort{})
+		l.pin(netip.AddrPort{})
 	}
 	if old == nil || !old.Receive && s.Receive {
 		l.in.waiting = tick // time-outs count from here

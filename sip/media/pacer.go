@@ -42,7 +42,8 @@ type pacer struct {
 	pool    packetPool
 	scratch scratch
 	rng     *rand.Rand
-	tick    int64 // number of the current frame since the pacer started
+	tick    int64         // number of the current frame since the pacer started
+	now     time.Duration // since the epoch, a few legs ago; 0: not known
 }
 
 type newLeg struct {
@@ -62,6 +63,9 @@ const unheardRest = 2 * time.Second
 
 // mostRests is how often a port rests again because of packets that still arrive: nobody shall keep one for ever.
 const mostRests = 3
+
+// legsPerReading is how many legs share one reading of the clock: some 0.1 ms.
+const legsPerReading = 16
 
 // resyncAfter is the delay beyond which catching up would only send a burst of stale voice.
 const resyncAfter = 200 * time.Millisecond
@@ -126,13 +130,8 @@ func (p *pacer) nudge() {
 func (p *pacer) run() {
 	defer close(p.done)
 	runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-	// The kernel may otherwise add 50 µs of slack to every sleep.
-	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
-	// Voice before everything else on the machine; on Linux this is the thread's own niceness, and the system call gives
-	// it as 20 − nice. Needs CAP_SYS_NICE.
-	if now, err := unix.Getpriority(unix.PRIO_PROCESS, 0); err == nil && 20-now > p.nice {
-		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, p.nice)
-	}
+	first := urgent{nice: p.nice}
+	first.begin()
 
 	// The epoch on the clock that clock_nanosleep(2) reads; Go's monotonic readings have no public origin.
 	var clock unix.Timespec
@@ -171,15 +170,25 @@ func (p *pacer) run() {
 		worked += time.Since(p.epoch) - now
 		if s := int64(now / time.Second); s != second {
 			p.busy.Store(uint64(worked) * 1e6 / uint64(time.Duration(s-second)*time.Second))
-			worked, second = 0, s
 			var ru unix.Rusage
 			if unix.Getrusage(unix.RUSAGE_THREAD, &ru) == nil {
-				p.cpu.Store(ru.Utime.Nano() + ru.Stime.Nano())
+				cpu := ru.Utime.Nano() + ru.Stime.Nano()
+				p.cpu.Store(cpu)
+				first.look(time.Duration(cpu), time.Duration(s-second)*time.Second)
 			}
+			worked, second = 0, s
 			p.release(false)
 			p.ports.expire(time.Now())
 		}
 	}
+}
+
+// time is the time since the epoch, a moment ago at most.
+func (p *pacer) time() time.Duration {
+	if p.now == 0 {
+		return time.Since(p.epoch)
+	}
+	return p.now
 }
 
 // idle says that there is nothing to wake up for.
@@ -205,7 +214,11 @@ func (p *pacer) takeIn() {
 // serve runs every leg of a slot and lets go of the closed ones.
 func (p *pacer) serve(slot int) {
 	legs := p.slots[slot]
-	for i := 0; i < len(legs); {
+	defer func() { p.now = 0 }()
+	for i, done := 0, 0; i < len(legs); done++ {
+		if done%legsPerReading == 0 {
+			p.now = time.Since(p.epoch)
+		}
 		l := legs[i]
 		if !l.closing.Load() {
 			p.runLeg(l)

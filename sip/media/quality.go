@@ -41,7 +41,10 @@ func (s Stats) Loss() float64 {
 	return 0
 }
 
-// Stats returns the figures as of the last frame.
+// publishTicks is how old the figures may be that Stats returns, in frames.
+const publishTicks = 10
+
+// Stats returns the figures as of some moment in the last fifth of a second; those of a closed leg are final.
 func (l *Leg) Stats() Stats {
 	l.published.Lock()
 	s := l.stats
@@ -87,7 +90,7 @@ func mos(delay time.Duration, loss float64) float64 {
 	return max(1, 1+0.035*r+r*(r-60)*(100-r)*7e-6)
 }
 
-// publish makes the figures visible. It never waits: a reader in the way means they are a frame older.
+// publish makes the figures visible. It never waits: a reader in the way means they are a little older.
 func (l *Leg) publish() {
 	in := &l.in
 	l.now.Lost = in.lostBefore + in.lostNow()

@@ -37,7 +37,7 @@ func (r *reports) init(rng *rand.Rand, tick int64) {
 // control reads and writes RTCP when it is time.
 func (l *Leg) control(tick int64) {
 	r := &l.report
-	if tick%controlTicks == int64(l.slot)%controlTicks && !l.cur.Mux {
+	if !l.cur.Mux && l.turnOf(tick, controlTicks) {
 		buf := l.pacer.scratch.control[:]
 		for range readsPerFrame {
 			n, from, err := l.link.readControl(buf)
@@ -165,7 +165,7 @@ func (l *Leg) takeControl(b []byte, from netip.AddrPort, tick int64) {
 	if c := l.capture.Load(); c != nil {
 		l.copyPacket(c, false, true, from, b)
 	}
-	l.signAt.Store(int64(time.Since(l.pacer.epoch)))
+	l.signAt.Store(int64(l.pacer.time()))
 	if l.in.heardAny { // before the first RTP packet the start time-out counts
 		l.in.waiting = tick
 	}

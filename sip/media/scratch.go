@@ -13,6 +13,7 @@ type scratch struct {
 	wide              [maxPacket]int16 // a packet of G.722, decoded
 	rtp               rtp.Packet
 	control           [1500]byte
+	out               outBuffer
 	sealed            [1500]byte // an encrypted packet on its way out
 }
 

@@ -19,8 +19,11 @@ type outbound struct {
 	heldTS  uint32 // and its timestamp
 	running bool   // the last frame was sent
 	lastTS  uint32
-	buf     [12 + maxFramesSent*FrameSamples]byte
+	buf     outBuffer // used when a packet is made of several frames
 }
+
+// An outBuffer is a packet on its way out: header and payload.
+type outBuffer [12 + maxFramesSent*FrameSamples]byte
 
 // init chooses SSRC, sequence number and timestamp at random (RFC 3550 §5.1).
 func (o *outbound) init(rng *rand.Rand, tick int64) {
@@ -43,28 +46,32 @@ func (l *Leg) transmit(f *frame, tick int64) {
 		o.running, o.held = false, 0
 		return
 	}
+	buf := &l.pacer.scratch.out // warm from the leg before, unlike a buffer of the leg's own
 	if payload != nil && s.DTMF != 0 {
 		if marker {
 			o.held = 0
 		}
-		l.sendPacket(s.DTMF, marker, eventTS, copy(o.buf[12:], payload))
+		l.sendPacket(buf, s.DTMF, marker, eventTS, copy(buf[12:], payload))
 		return
 	}
 	if o.held == 0 {
 		o.heldTS = ts
 	}
+	if s.frames > 1 {
+		buf = &o.buf
+	}
 	f.as(s.Codec.law())
 	if s.Codec == G722 {
-		o.held += l.wide.encode(o.buf[12+o.held:][:FrameSamples], f, &l.pacer.scratch.saidPCM)
+		o.held += l.wide.encode(buf[12+o.held:][:FrameSamples], f, &l.pacer.scratch.saidPCM)
 	} else {
-		o.held += copy(o.buf[12+o.held:], f.b[:])
+		o.held += copy(buf[12+o.held:], f.b[:])
 	}
 	if o.held < s.frames*FrameSamples {
 		return
 	}
 	n := o.held
 	o.held = 0
-	l.sendPacket(s.PT, !o.running, o.heldTS, n)
+	l.sendPacket(buf, s.PT, !o.running, o.heldTS, n)
 	o.running = true
 }
 
@@ -83,15 +90,15 @@ func (l *Leg) key(ts uint32) (payload []byte, marker bool, eventTS uint32) {
 }
 
 // sendPacket sends the n bytes of payload that are in the buffer behind the header.
-func (l *Leg) sendPacket(pt uint8, marker bool, ts uint32, n int) {
+func (l *Leg) sendPacket(buf *outBuffer, pt uint8, marker bool, ts uint32, n int) {
 	o := &l.out
 	h := &o.header
 	h.PayloadType, h.Marker, h.Timestamp = pt, marker, ts
 	h.SequenceNumber++
-	if _, err := h.MarshalTo(o.buf[:]); err != nil {
+	if _, err := h.MarshalTo(buf[:]); err != nil {
 		return
 	}
-	b := o.buf[:12+n]
+	b := buf[:12+n]
 	if c := l.capture.Load(); c != nil {
 		l.copyPacket(c, true, false, l.in.latch.target(), b)
 	}
