@@ -26,7 +26,7 @@ check:
 
 # Most rooms wait for peers more than they compute: four at a time use the machine better than one per core.
 unit:
-	$(GO) test -p 4 -parallel 6 -timeout 10m ./...
+	$(GO) test -p 4 -parallel 6 -timeout 20m ./...
 
 # The rooms whose own goroutines meet most; go test -race ./... takes the rest, and some minutes. What does not allocate is
 # judged by unit: under the race detector pools drop things at random.
