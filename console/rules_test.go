@@ -37,7 +37,7 @@ func TestLimitsArePublishedOnTheirPage(t *testing.T) {
 		f.Set(n.Name, n.Value())
 	}
 	f.Set("sign.蓝", "无限")
-	if p := b.post("/rules", f); p.status != http.StatusUnprocessableEntity || !strings.Contains(alertIn(p.body), "签收(蓝)") || !strings.Contains(p.body, `value="无限"`) {
+	if p := b.post("/rules", f); p.status != http.StatusUnprocessableEntity || !strings.Contains(alertIn(p.body), "签收（蓝）") || !strings.Contains(p.body, `value="无限"`) {
 		t.Errorf("a span that is none: %d %s", p.status, alertIn(p.body))
 	}
 	f.Set("sign.蓝", "2wh")
