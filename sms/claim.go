@@ -26,7 +26,7 @@ type claimed struct {
 const (
 	claimQueued = `WITH pick AS MATERIALIZED (
 		SELECT id FROM sms s WHERE state = 'queued' AND due <= $1 AND not_after > $1 AND (carrier = $3 OR ($4 AND carrier = ''))
-			AND (anytime = TRUE OR $6) AND NOT EXISTS (SELECT 1 FROM sms_campaign c WHERE (c.name = s.campaign OR c.name = '*') AND c.state <> 'running')
+			AND (anytime = TRUE OR $6) AND NOT EXISTS (SELECT 1 FROM sms_campaign c WHERE c.name IN (s.campaign, '*') AND c.state <> 'running')
 		ORDER BY priority DESC, due, id LIMIT $5 %s)
 	UPDATE sms SET state = 'sending', attempt = attempt + 1, due = $2, carrier = $3, tried_at = COALESCE(tried_at, $1)
 	WHERE id IN (SELECT id FROM pick) RETURNING ` + columns

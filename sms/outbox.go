@@ -52,7 +52,7 @@ type Limits struct {
 	PerSecond     float64            // segments a second to each carrier from this process; 0 is no limit
 	Rates         map[string]float64 // the same for single carriers, by name, in place of PerSecond
 	Total         float64            // segments a second to all carriers together; 0 is no limit
-	Workers       int                // texts on their way to one carrier at the same time, so many can a crash leave in doubt; 32
+	Workers       int                // texts on their way to one carrier at the same time, so many can a crash leave in doubt; 64
 	SendTimeout   time.Duration      // for one call of the carrier; 15 s
 	Lease         time.Duration      // how long a claim holds; must exceed SendTimeout; 60 s
 	Settle        time.Duration      // how long after an attempt the carrier is believed when it says it has no such text; 30 s
@@ -72,7 +72,7 @@ func (l Limits) withDefaults() Limits {
 		}
 	}
 	if l.Workers == 0 {
-		l.Workers = 32
+		l.Workers = 64
 	}
 	if l.Silent == 0 {
 		l.Silent = 20

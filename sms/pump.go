@@ -23,10 +23,12 @@ type done struct {
 // many can be left in doubt by a crash.
 func (o *Outbox) pump(ctx context.Context, l *line, t *Tally) error {
 	results := make(chan done, o.Limits.Workers)
+	jobs := make(chan claimed, o.Limits.Workers)
+	defer close(jobs)
 	var ready []done
 	var errs error
 	open := asking{}
-	for flying, dry := 0, false; ; {
+	for flying, workers, dry := 0, 0, false; ; {
 		room, wait := 0, time.Duration(0)
 		if !dry && errs == nil && ctx.Err() == nil {
 			if room = l.room(o.now(), o.Limits.Workers-flying, flying); room > 0 {
@@ -42,16 +44,11 @@ func (o *Outbox) pump(ctx context.Context, l *line, t *Tally) error {
 			dry = len(msgs) < room
 			ready = nil
 			for _, m := range msgs {
-				flying++
-				go func() {
-					d := done{claimed: m}
-					if m.State == Sending {
-						d.outcome, d.err = o.sendOne(ctx, l, m)
-					} else {
-						d.outcome, d.err = o.askOne(ctx, l, m)
-					}
-					results <- d
-				}()
+				if flying++; flying > workers {
+					workers++
+					go o.work(ctx, l, jobs, results)
+				}
+				jobs <- m
 			}
 			if !dry && room > 0 {
 				wait = time.Millisecond // for the first results; then there is room again
@@ -82,6 +79,20 @@ func (o *Outbox) pump(ctx context.Context, l *line, t *Tally) error {
 		flying -= len(ready)
 		dry = dry && len(ready) == 0 && wait < o.Limits.Idle
 		ready, errs = noted(ready, errs)
+	}
+}
+
+// work gives texts to the carrier, or asks about them, one after another, until there are no more. A worker stays for the
+// next text: a new one for each would have to grow its stack again each time.
+func (o *Outbox) work(ctx context.Context, l *line, jobs <-chan claimed, results chan<- done) {
+	for m := range jobs {
+		d := done{claimed: m}
+		if m.State == Sending {
+			d.outcome, d.err = o.sendOne(ctx, l, m)
+		} else {
+			d.outcome, d.err = o.askOne(ctx, l, m)
+		}
+		results <- d
 	}
 }
 

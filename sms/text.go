@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
-	"unicode/utf16"
 )
 
 // Size is what a text costs.
@@ -20,7 +19,7 @@ func Measure(text string) Size {
 	if n, ok := septets(text); ok {
 		return Size{"GSM-7", n, len(Split(text))}
 	}
-	return Size{"UCS-2", len(utf16.Encode([]rune(text))), len(Split(text))}
+	return Size{"UCS-2", units(text), len(Split(text))}
 }
 
 // Split cuts a text into the parts that are sent one by one. It never cuts inside a surrogate pair, an escaped GSM
@@ -35,7 +34,7 @@ func Split(text string) []string {
 		if n <= single {
 			return []string{text}
 		}
-	} else if len(utf16.Encode([]rune(text))) <= single {
+	} else if units(text) <= single {
 		return []string{text}
 	}
 	var parts []string
@@ -71,6 +70,14 @@ func Split(text string) []string {
 		flush()
 	}
 	return parts
+}
+
+// units counts a text in UTF-16.
+func units(text string) (n int) {
+	for _, r := range text {
+		n += utf16Len(r)
+	}
+	return n
 }
 
 func utf16Len(r rune) int {

@@ -238,13 +238,14 @@ func reference(m sms.Message) byte {
 // text was not taken only where its status does.
 func (c *Carrier) judge(a web.Answer, m sms.Message) error {
 	said := string(a.Body)
+	has := func(words string) bool { return strings.Contains(said, words) }
+	if a.Status == http.StatusAccepted && (strings.HasPrefix(said, "0:") || strings.HasPrefix(said, "3:") || strings.HasPrefix(said, "Sent.")) {
+		return nil
+	}
 	code := strconv.Itoa(a.Status)
 	cause := fmt.Errorf("kannel: %d %s", a.Status, web.Words(said, m.Phone))
 	certain := func(k sms.Kind) error { return &sms.Error{Kind: k, Code: code, RetryAfter: a.RetryAfter(), Err: cause} }
-	has := func(words string) bool { return strings.Contains(said, words) }
 	switch {
-	case a.Status == http.StatusAccepted && (strings.HasPrefix(said, "0:") || strings.HasPrefix(said, "3:") || strings.HasPrefix(said, "Sent.")):
-		return nil
 	case a.Status == http.StatusServiceUnavailable && has("Temporal failure"): // bearerbox's queue is full, or it is isolated
 		return certain(sms.Throttled)
 	case a.Status == http.StatusTooManyRequests:

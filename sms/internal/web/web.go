@@ -35,7 +35,7 @@ type Client struct {
 // NewClient makes a Client whose requests take at most timeout.
 func NewClient(timeout time.Duration) *Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.MaxIdleConnsPerHost = 16
+	t.MaxIdleConns, t.MaxIdleConnsPerHost = 0, 256 // as many as there are senders: one more would be dialled anew for each text
 	return &Client{&http.Client{
 		Transport:     t,
 		Timeout:       timeout,
@@ -96,7 +96,9 @@ func (a Answer) RetryAfter() time.Duration {
 // Words are what the far end says, for an error: short, on one line, without the number p.
 func Words(s string, p contact.Phone) string {
 	if d := p.Clear(); d != "" {
-		s = strings.NewReplacer(p.E164(), p.Masked(), "86"+d, p.Masked(), d, p.Masked()).Replace(s)
+		for _, n := range []string{p.E164(), "86" + d, d} {
+			s = strings.ReplaceAll(s, n, p.Masked())
+		}
 	}
 	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "")), " ")
 	if r := []rune(s); len(r) > 150 {
