@@ -60,6 +60,7 @@ func (s *Server) api(mux *http.ServeMux) {
 	s.overseeAPI(api)
 	s.figureAPI(api)
 	s.reportAPI(api)
+	s.pollAPI(api)
 	if s.Handset != nil {
 		huma.Post(api, "/api/v1/sim/replies", s.apiSimReply, named("simulate-reply", "A resident answers on the simulated handset"), accepted)
 	}

@@ -19,6 +19,7 @@ import (
 	"lianxin/sms/sim"
 	"lianxin/storage"
 	"lianxin/survey"
+	"lianxin/survey/poll"
 	"lianxin/ticket"
 	"lianxin/ticket/channel"
 	"lianxin/ticket/oversee"
@@ -59,6 +60,7 @@ type Deps struct {
 	SayText func(keys []string) string
 
 	Oversight *oversee.Desk  // made over Office when nil
+	Polls     *poll.Office   // nil: there are no polls
 	Figures   *report.Office // of the closed loop; under the settings that ship when nil
 
 	Recordings string // folder below which ivr.Record.Recording lies

@@ -30,6 +30,7 @@ import (
 	"lianxin/storage"
 	"lianxin/storage/storagetest"
 	"lianxin/survey"
+	"lianxin/survey/poll"
 	"lianxin/ticket"
 	"lianxin/ticket/channel"
 	"lianxin/workday"
@@ -133,6 +134,7 @@ func newHouse(t testing.TB) *house {
 		return err
 	})
 	h.s = New(Deps{DB: h.db, Log: slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelWarn})), Now: h.now, Hub: h.hub, Sample: true, Book: h.book, Office: h.office, Gateway: h.gateway, Keeper: &privacy.Keeper{DB: h.db, Office: h.office, Now: h.now},
+		Polls: &poll.Office{Book: h.book, Outbox: h.outbox, PublicURL: "https://minyi.example", Keys: filepath.Join(dir, "poll-keys"), Now: h.now, Log: quiet},
 		Board: h.board, Calls: ivr.Calls{Vault: vault}, Live: h.liveCalls, Survey: h.survey, Outbox: h.outbox, Handset: h.sim,
 		Order: h.takeOrder, CallOut: h.takeCall,
 		SayText: func(keys []string) string { return strings.Join(keys, " ") }, Recordings: h.files,

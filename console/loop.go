@@ -7,4 +7,5 @@ func (s *Server) loopRoutes(mux *http.ServeMux) {
 	s.causeRoutes(mux)
 	s.dualRoutes(mux)
 	s.reportRoutes(mux)
+	s.pollRoutes(mux)
 }

@@ -31,6 +31,7 @@ func (s *Server) publicRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /p/look", s.publicLook)
 	mux.HandleFunc("GET /p/rate/{token}", s.publicRateForm)
 	mux.HandleFunc("POST /p/rate/{token}", s.publicRate)
+	s.publicPollRoutes(mux)
 }
 
 // limiter lets each address do so much a minute.

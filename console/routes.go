@@ -88,6 +88,7 @@ var menu = []menuGroup{
 		{"/exclusions", "exclusions", "check", org.DetermineTicket, nil},
 		{"/survey/telephone", "survey-telephone", "phone", org.ViewSurvey, nil},
 		{"/survey/templates", "survey-templates", "ticket", org.ViewSurvey, nil},
+		{"/polls", "polls", "survey", org.ViewPolls, nil},
 		{"/texts", "texts", "phone", org.ViewTexts, nil},
 		{"/handset", "handset", "handset", org.UseHandset, nil},
 	}},
@@ -112,7 +113,7 @@ func (s *Server) offers(u *user, m menuItem) bool {
 	case m.may != nil && !m.may(u), m.needs != "" && !u.Can(m.needs):
 		return false
 	}
-	return offersKind(u, m.path) && (m.path != "/handset" || s.Handset != nil) && (m.path != "/flows" || s.Flows != nil)
+	return offersKind(u, m.path) && (m.path != "/handset" || s.Handset != nil) && (m.path != "/polls" || s.Polls != nil) && (m.path != "/flows" || s.Flows != nil)
 }
 
 // fewItems is how many entries stand open at once: whoever has no more sees all of them without a click.

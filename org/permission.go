@@ -64,6 +64,8 @@ const (
 	RunSurvey      Action = "survey.run"                  //
 	SetSurvey      Action = "survey.configure"            // classes, templates, caps
 	ImportData     Action = "records.import"              //
+	ViewPolls      Action = "poll.view"                   // polls, their results
+	RunPolls       Action = "poll.run"                    // define, open (by another), invite, close
 	ViewTexts      Action = "sms.view"                    // numbers masked
 	UseHandset     Action = "sms.handset"                 // the simulated handset
 	SortReplies    Action = "sms.sort-replies"            // replies that a person must read
@@ -176,6 +178,8 @@ var table = []struct {
 	{RunSurvey, "执行短信访评", is(Supervisor, Admin)},
 	{SetSurvey, "设置短信访评", is(Admin)},
 	{ImportData, "导入业务记录", is(Dispatcher, Supervisor, Admin)},
+	{ViewPolls, "查看民意测评", is(Supervisor, Analyst, Leader, Auditor)},
+	{RunPolls, "组织民意测评", is(Supervisor, Analyst)},
 	{ViewTexts, "查看短信", is(Operator, Dispatcher, Caller, Supervisor, Analyst, Admin, Auditor)},
 	{UseHandset, "使用模拟手机", is(Supervisor, Admin)},
 	{SortReplies, "人工判读回复", is(Caller, Supervisor)},

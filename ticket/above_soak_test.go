@@ -34,6 +34,7 @@ type above struct {
 	desk   *oversee.Desk
 	gate   *channel.Gateway
 	survey *survey.Survey
+	press  *press
 	all    []ticket.Actor
 
 	mu      sync.Mutex
@@ -51,6 +52,7 @@ func newAbove(t testing.TB, b ticket.Bureau) ticket.Above {
 	outbox := &sms.Outbox{DB: b.DB, Carriers: []sms.Carrier{carrier}, Vault: b.Office.Book.Vault, Signature: "本溪公安", Now: b.Now, Log: quiet}
 	inbox := &sms.Inbox{DB: b.DB, Vault: b.Office.Book.Vault, Now: b.Now, Log: quiet}
 	a.survey = &survey.Survey{DB: b.DB, Book: b.Office.Book, Office: b.Office, Outbox: outbox, Inbox: inbox, Now: b.Now, Log: quiet}
+	a.press = newPress(t, b, outbox)
 	for _, s := range b.Staff {
 		a.all = append(a.all, s)
 	}
@@ -140,6 +142,9 @@ func (a *above) Command(r *rand.Rand, id string) (string, func(tx *storage.Tx) e
 	d, text, unit := a.desk, one(r, "说明", "说明", "说明", ""), one(r, unitA, unitB, "legal", "", "nowhere")
 	seed := r.Uint64()
 	again := func() *rand.Rand { return rand.New(rand.NewPCG(seed, 1)) } // a command that is tried again draws the same
+	if r.IntN(6) == 0 {
+		return a.makePress(r)
+	}
 	switch r.IntN(9) {
 	case 0, 1:
 		s := a.of(r, oversee.KindSupervision)
@@ -389,6 +394,7 @@ func (a *above) Check(t testing.TB, tickets []string) {
 	if err := a.desk.Sweep(ctx, a.b.DB, a.b.Now()); err != nil {
 		t.Error(err)
 	}
+	a.checkPress(t)
 	drift, err := oversee.Verify(ctx, a.b.DB)
 	if err != nil {
 		t.Fatal(err)

@@ -35,6 +35,7 @@ import (
 	"lianxin/speech"
 	"lianxin/storage"
 	"lianxin/survey"
+	"lianxin/survey/poll"
 	"lianxin/ticket"
 	"lianxin/ticket/channel"
 	"lianxin/ticket/oversee"
@@ -48,6 +49,7 @@ const (
 	signInsFile   = "sample-signins.txt"
 	tokenFile     = "api-token"
 	nodeFile      = "node"
+	pollKeysDir   = "poll-keys" // of polls that are open; never part of a backup
 )
 
 // centre is every room of the house, wired.
@@ -60,6 +62,7 @@ type centre struct {
 	office    *ticket.Office
 	oversight *oversee.Desk
 	figures   *report.Office
+	polls     *poll.Office
 	gateway   *channel.Gateway
 	keeper    *privacy.Keeper
 	outbox    *sms.Outbox
@@ -165,12 +168,13 @@ func (c *centre) wireRooms(ctx context.Context) error {
 		return err
 	}
 
+	c.polls = &poll.Office{Book: c.book, Outbox: c.outbox, PublicURL: c.cfg.PublicURL, Keys: filepath.Join(c.cfg.Data, pollKeysDir), Log: c.log}
 	c.schedule = schedule.New(c.db, workday.Zone, c.log)
 	if err := c.schedule.Add(c.keeper.Job()); err != nil {
 		return err
 	}
 	// Silence looks like contentment: replies, receipts and the carriers' ways are watched against their own past.
-	return errors.Join(c.addViews(c.schedule), c.addReports(), c.schedule.Add(c.survey.Job(c.cfg.SurveyAt)), c.schedule.Add(c.survey.WatchJob("*/10 * * * *")))
+	return errors.Join(c.addViews(c.schedule), c.addReports(), c.schedule.Add(c.polls.Job(c.db)), c.schedule.Add(c.survey.Job(c.cfg.SurveyAt)), c.schedule.Add(c.survey.WatchJob("*/10 * * * *")))
 }
 
 // textNotice queues a text that tells a citizen how their ticket goes on; the outbox keeps to the hours for texts.
@@ -424,6 +428,7 @@ func (c *centre) console() http.Handler {
 		Book: c.book, Office: c.office, Gateway: c.gateway, Pictures: &channel.Pictures{Hosts: c.cfg.PictureHosts}, Keeper: c.keeper, Proxies: c.cfg.proxies(), Board: c.board, Calls: ivr.Calls{Vault: c.book.Vault}, Live: c.hotline.Live, Flows: c.flows, Reseat: c.seatsChanged, AskByKey: c.askByKey, RingSurvey: c.ringer.Wake, Softphones: c.softphones,
 		Oversight: c.oversight,
 		Figures:   c.figures,
+		Polls:     c.polls,
 		Order:     c.hotline.Order,
 		CallOut:   c.hotline.CallOut,
 		Survey:    c.survey, Outbox: c.outbox, Handset: c.sim, SayText: func(keys []string) string { return c.prompts.Text(keys...) },

@@ -34,6 +34,7 @@ var rooms = []string{
 	"desk",
 	"survey/reply",
 	"survey",
+	"survey/poll", // questions to invited people whose answers nobody can join with them
 	"ivr/prompts", // the words of the hotline: recordings, knowledge and spoken forms know nothing of calls
 	"ivr/kb",
 	"ivr/say",

@@ -1,0 +1,169 @@
+package poll
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"lianxin/org"
+	"lianxin/storage"
+	"lianxin/ticket"
+)
+
+// Elsewhere is the group that those of fewer than k answers are put together in.
+const Elsewhere = "其他"
+
+// Close ends a poll: answers are opened, mixed and written without what could join them with anybody; invitations and sealed
+// answers are removed; then the key is destroyed. With fewer than k answers nothing is kept of them.
+func (o *Office) Close(ctx context.Context, db *storage.DB, id string, by ticket.Actor) (Poll, error) {
+	var p Poll
+	err := db.Update(ctx, func(tx *storage.Tx) (err error) { p, err = o.close(tx, id, by); return err })
+	if err != nil {
+		return p, err
+	}
+	// Only now: had the transaction failed, the answers would be lost with the key. A crash in between is mended by Sweep.
+	if err := o.destroyKey(id); err != nil {
+		return p, fmt.Errorf("destroy the key of poll %s: %w", id, err)
+	}
+	return p, nil
+}
+
+func (o *Office) close(tx *storage.Tx, id string, by ticket.Actor) (Poll, error) {
+	p, err := o.lock(tx, id, by, Open)
+	if err != nil {
+		return p, err
+	}
+	// Who answers at this moment has their answer in before, or meets a closed poll.
+	if _, err := tx.Exec(`UPDATE poll SET state = 'CLOSED', version = version + 1 WHERE id = $1`, id); err != nil {
+		return p, err
+	}
+	if _, err := storage.All(tx, storage.Value[string], `SELECT id FROM poll_invitation WHERE poll_id = $1 `+tx.ForUpdate(), id); err != nil {
+		return p, err
+	}
+	if err := o.count(tx, &p); err != nil {
+		return p, err
+	}
+	key, err := o.secret(id)
+	if errors.Is(err, errNoKey) {
+		return p, refuse("key", "本测评的密钥不在这台服务器上，请在启动测评的服务器上结束")
+	}
+	if err != nil {
+		return p, err
+	}
+	sealed, err := storage.All(tx, func(r storage.Row) (b []byte, err error) { return b, r.Scan(&b) }, `SELECT sealed FROM poll_ballot WHERE poll_id = $1`, id)
+	if err != nil {
+		return p, err
+	}
+	ballots := make([]ballot, len(sealed))
+	for i, s := range sealed {
+		if ballots[i], err = open(key, id, s); err != nil {
+			return p, fmt.Errorf("open an answer of poll %s: %w", id, err)
+		}
+	}
+	if len(ballots) >= p.Smallest {
+		p.Kept = len(ballots)
+		together(ballots, p.Smallest)
+		if err := o.mix(tx, p, ballots); err != nil {
+			return p, err
+		}
+	}
+	for _, sql := range []string{`DELETE FROM poll_ballot WHERE poll_id = $1`, `DELETE FROM poll_invitation WHERE poll_id = $1`} {
+		if _, err := tx.Exec(sql, id); err != nil {
+			return p, err
+		}
+	}
+	p.State, p.Closer, p.EndedAt = Closed, by.String(), o.now()
+	if _, err := tx.Exec(`UPDATE poll SET public_key = NULL, closer = $2, closed_at = $3, invited = $4, delivered = $5, answered = $6, kept = $7 WHERE id = $1`,
+		id, p.Closer, storage.At(p.EndedAt), p.Invited, p.Delivered, p.Answered, p.Kept); err != nil {
+		return p, fmt.Errorf("close a poll: %w", err)
+	}
+	sum, err := Sum(tx, id)
+	if err != nil {
+		return p, err
+	}
+	return p, o.note(tx, p, "poll.closed", by, map[string]any{"invited": p.Invited, "delivered": p.Delivered, "answered": p.Answered, "kept": p.Kept, "sum": sum})
+}
+
+// together puts groups of fewer than k answers into one, and the next larger ones with them until that has k, too.
+func together(all []ballot, k int) {
+	n := map[string]int{}
+	for _, b := range all {
+		n[b.Part]++
+	}
+	parts := make([]string, 0, len(n))
+	for p := range n {
+		parts = append(parts, p)
+	}
+	slices.SortFunc(parts, func(a, b string) int { return cmp.Or(n[a]-n[b], cmp.Compare(a, b)) })
+	joined, sum := map[string]bool{}, 0
+	for _, p := range parts {
+		if n[p] < k || p == Elsewhere || sum > 0 && sum < k {
+			joined[p] = true
+			sum += n[p]
+		}
+	}
+	for i := range all {
+		if joined[all[i].Part] {
+			all[i].Part = Elsewhere
+		}
+	}
+}
+
+// mix writes the answers, each with a random key and in the order of the keys; words apart from choices, with keys of their own.
+func (o *Office) mix(tx *storage.Tx, p Poll, all []ballot) error {
+	type row struct {
+		id   string
+		args []any
+	}
+	var answers, words []row
+	for _, b := range all {
+		choices, err := json.Marshal(b.Answer.Choices)
+		if err != nil {
+			return err
+		}
+		id := hex.EncodeToString(randomBytes(16))
+		answers = append(answers, row{id, []any{id, p.ID, b.Part, string(choices)}})
+		for q, text := range b.Answer.Words {
+			if text == "" {
+				continue
+			}
+			id := hex.EncodeToString(randomBytes(16))
+			words = append(words, row{id, []any{id, p.ID, q, text}})
+		}
+	}
+	for _, x := range []struct {
+		sql  string
+		rows []row
+	}{{`INSERT INTO poll_answer (id, poll_id, part, choices) VALUES ($1, $2, $3, $4)`, answers}, {`INSERT INTO poll_words (id, poll_id, question, text) VALUES ($1, $2, $3, $4)`, words}} {
+		slices.SortFunc(x.rows, func(a, b row) int { return cmp.Compare(a.id, b.id) })
+		for _, r := range x.rows {
+			if _, err := tx.Exec(x.sql, r.args...); err != nil {
+				return fmt.Errorf("write the answers of poll %s: %w", p.ID, err)
+			}
+		}
+	}
+	return nil
+}
+
+// Sum is the SHA-256 of a closed poll's answers; the log has it since the end.
+func Sum(tx *storage.Tx, id string) (string, error) {
+	h := sha256.New()
+	for _, sql := range []string{`SELECT id, part, choices FROM poll_answer WHERE poll_id = $1 ORDER BY id`, `SELECT id, CAST(question AS TEXT), text FROM poll_words WHERE poll_id = $1 ORDER BY id`} {
+		rows, err := storage.All(tx, func(r storage.Row) (x [3]string, err error) { return x, r.Scan(&x[0], &x[1], &x[2]) }, sql, id)
+		if err != nil {
+			return "", fmt.Errorf("sum of poll %s: %w", id, err)
+		}
+		for _, x := range rows {
+			fmt.Fprintf(h, "%q", x)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// mayRead refuses who may not read results.
+func mayRead(by ticket.Actor) error { return may(by, org.ViewPolls) }
