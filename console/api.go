@@ -299,6 +299,7 @@ type CallOut struct {
 	Rating      int        `json:"rating,omitempty" doc:"key pressed: 1 非常满意 … 5 非常不满意"`
 	Recording   string     `json:"recording,omitempty"`
 	RecordingMS int64      `json:"recording_ms,omitempty"`
+	Fault       string     `json:"recording_fault,omitempty" doc:"why, from when and how much of the call is not recorded (zh-CN)"`
 	SHA256      string     `json:"recording_sha256,omitempty"`
 	TicketID    string     `json:"ticket_id,omitempty"`
 	CallbackID  string     `json:"callback_id,omitempty"`
@@ -311,7 +312,7 @@ func callOut(c ivr.Record) CallOut {
 	return CallOut{ID: c.ID, Caller: c.Label(), Disposition: string(c.Disposition), Label: c.Disposition.Label(), Urgent: c.Urgent, Started: c.Started.In(workday.Zone),
 		Answered: stampOrNil(c.Answered), Queued: stampOrNil(c.Queued), Connected: stampOrNil(c.Connected), Ended: stampOrNil(c.Ended), EndedBy: c.EndedBy,
 		Operator: c.Operator, WaitMS: c.Wait.Milliseconds(), TalkMS: c.Talk.Milliseconds(), Rating: c.Rating, Recording: c.Recording,
-		RecordingMS: c.RecordingTime.Milliseconds(), SHA256: c.RecordingSHA256, TicketID: c.TicketID, CallbackID: c.CallbackID, Direction: directionOf(c)}
+		RecordingMS: c.RecordingTime.Milliseconds(), Fault: c.RecordingFault, SHA256: c.RecordingSHA256, TicketID: c.TicketID, CallbackID: c.CallbackID, Direction: directionOf(c)}
 }
 
 type listOf[T any] struct {

@@ -97,9 +97,11 @@ type Hotline struct {
 	held     map[string]*held     // places of callers who have hung up, by heldID
 	draining bool
 	disk     recordingTrouble
-	gate     admission
-	most     atomic.Int64 // calls led at a time: Config.MaxCalls, or what SetMaxCalls says
-	watchers map[chan struct{}]struct{}
+
+	unwritten []unwritten // guarded by mu
+	gate      admission
+	most      atomic.Int64 // calls led at a time: Config.MaxCalls, or what SetMaxCalls says
+	watchers  map[chan struct{}]struct{}
 
 	base    context.Context // ends with Close
 	stop    context.CancelFunc
@@ -169,6 +171,9 @@ func New(cfg Config) (*Hotline, error) {
 func (h *Hotline) Close() error {
 	h.stop()
 	h.stopped.Wait()
+	last, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	h.writeLate(last)
 	return nil
 }
 
@@ -237,6 +242,7 @@ func (h *Hotline) heartbeat(ctx context.Context) {
 		case <-tick.C:
 		}
 		h.lookAfter()
+		h.writeLate(ctx)
 		h.mu.Lock()
 		n := len(h.live)
 		h.mu.Unlock()

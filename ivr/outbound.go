@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"lianxin/contact"
@@ -296,11 +297,21 @@ func (v *visit) closeOut(ctx context.Context, o CallOut) {
 			r.EndedBy = string(sip.ByUs)
 		}
 	})
-	v.save(bg)
-	if err := v.noteTry(bg, o); err != nil {
-		v.log.Error("ivr: note the try of a call-back", "err", err)
-	}
 	r := v.record()
+	write := func(ctx context.Context) error {
+		return v.h.update(ctx, func(tx *storage.Tx) error {
+			again := r // a transaction that is repeated begins anew
+			again.Seen = v.h.now()
+			if err := v.noteTry(tx, &again, o); err != nil {
+				return err
+			}
+			return v.h.calls.save(tx, &again)
+		})
+	}
+	if err := write(bg); err != nil {
+		v.log.Error("ivr: write down a call of ours; it is tried again", "err", err)
+		v.h.writeLater(unwritten{call: r.ID, write: write, log: v.log})
+	}
 	v.log.Info("ivr: call of ours ended", "disposition", string(r.Disposition), "by", r.EndedBy, slog.Duration("talked", r.Talk.Round(time.Millisecond)))
 	v.leave()
 }
@@ -311,17 +322,13 @@ var tries = map[string]ticket.TryOutcome{"busy": ticket.Busy, "noanswer": ticket
 
 // noteTry enters a call that reached nobody as a try of its call-back, in the name of who made it. One that reached somebody is for
 // them to write down: only they know what was said.
-func (v *visit) noteTry(ctx context.Context, o CallOut) error {
+func (v *visit) noteTry(tx *storage.Tx, r *Record, o CallOut) error {
 	if o.CallbackID == "" || v.outcome == nil || tries[v.outcome.Code] == "" {
 		return nil
 	}
-	err := v.h.update(ctx, func(tx *storage.Tx) error {
-		_, err := v.h.cfg.Office.AttemptCallback(tx, o.CallbackID, tries[v.outcome.Code], "系统外呼："+v.outcome.Message, ticket.Staff(o.Staff))
-		return err
-	})
-	if no, ok := ticket.RefusedWith(err); ok {
-		v.did("未登记为联系记录：" + no.Message)
-		v.save(ctx)
+	_, err := v.h.cfg.Office.AttemptCallback(tx, o.CallbackID, tries[v.outcome.Code], "系统外呼："+v.outcome.Message, ticket.Staff(o.Staff))
+	if no, ok := ticket.RefusedWith(err); ok { // somebody has dealt with it meanwhile
+		r.Steps = append(slices.Clip(r.Steps), Step{At: r.Ended.Sub(r.Started).Milliseconds(), Did: "未登记为联系记录：" + no.Message})
 		return nil
 	}
 	if err != nil {

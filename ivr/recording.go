@@ -90,7 +90,7 @@ func (v *visit) startRecording() {
 	go func() {
 		select {
 		case <-rec.Failed():
-			v.unrecorded(rec.Err())
+			v.unrecorded(rec.Err()) // what is written after this is kept: the recording goes on when there is room again
 		case <-v.call.Done():
 		}
 	}()
@@ -104,10 +104,14 @@ func (v *visit) stopRecording() {
 	if err != nil {
 		v.unrecorded(err)
 	}
-	if res.Dropped > 0 {
+	lacks := time.Duration(res.Dropped) * 20 * time.Millisecond
+	if lacks > 0 {
 		v.log.Warn("ivr: recording has gaps", "frames", res.Dropped)
 	}
 	v.note(func(r *Record) {
+		if r.RecordingFault != "" && lacks > 0 {
+			r.RecordingFault += fmt.Sprintf("，共缺%d秒", int((lacks+time.Second-1)/time.Second))
+		}
 		r.RecordingTime, r.RecordingBytes, r.RecordingSHA256, r.RecordingPaused = res.Duration, res.Bytes, res.SHA256, res.Paused
 	})
 }
@@ -128,7 +132,8 @@ func (v *visit) unrecorded(err error) {
 	v.silent.Do(func() {
 		why := faultOf(err)
 		v.log.Error("ivr: a call is not recorded", "err", err)
-		v.note(func(r *Record) { r.RecordingFault = why })
+		since := v.h.now().In(workday.Zone).Format("15:04:05")
+		v.note(func(r *Record) { r.RecordingFault = why + "（" + since + "起）" })
 		v.did("未能录音：" + why)
 		v.h.recordingFails(why)
 		v.h.stopped.Go(func() { v.alertUnrecorded(why) }) // the call does not wait for it

@@ -167,8 +167,8 @@ func (v *visit) mark(ctx context.Context) {
 	v.save(ctx)
 }
 
-// settle settles the end of a call.
-func (v *visit) settle(ctx context.Context) {
+// settle settles the end of a call. It reports false when the database would not take it: then that is tried again.
+func (v *visit) settle(ctx context.Context) bool {
 	r := v.record()
 	served := v.talked || r.MessageTime > 0 || r.CallbackID != "" || v.solved != ""
 	d := due{
@@ -190,20 +190,25 @@ func (v *visit) settle(ctx context.Context) {
 		v.did("无来电号码，无法回电")
 		r = v.record()
 	}
-	err := v.h.update(ctx, func(tx *storage.Tx) error {
-		again := r // a transaction that is repeated begins anew
-		if err := v.h.settle(tx, &again, d); err != nil {
-			return err
-		}
-		if err := logRecording(tx, again); err != nil {
-			return err
-		}
-		tx.After(func() { v.note(func(r *Record) { r.TicketID, r.CallbackID = again.TicketID, again.CallbackID }) })
-		return v.h.calls.save(tx, &again)
-	})
-	if err != nil {
-		v.log.Error("ivr: settle a call that ended", "err", err)
+	write := func(ctx context.Context) error {
+		return v.h.update(ctx, func(tx *storage.Tx) error {
+			again := r // a transaction that is repeated begins anew
+			if err := v.h.settle(tx, &again, d); err != nil {
+				return err
+			}
+			if err := logRecording(tx, again); err != nil {
+				return err
+			}
+			tx.After(func() { v.note(func(r *Record) { r.TicketID, r.CallbackID = again.TicketID, again.CallbackID }) })
+			return v.h.calls.save(tx, &again)
+		})
 	}
+	if err := write(ctx); err != nil {
+		v.log.Error("ivr: settle a call that ended; it is tried again", "err", err)
+		v.h.writeLater(unwritten{call: r.ID, write: write, log: v.log})
+		return false
+	}
+	return true
 }
 
 // interruptedReason is the reason of a call-back that we owe because the program ended.

@@ -211,8 +211,9 @@ func (v *visit) close(ctx context.Context) {
 		}
 		r.Disposition = v.disposition(errors.Is(cause, errDraining))
 	})
-	v.settle(bg)
-	v.save(bg)
+	if v.settle(bg) {
+		v.save(bg)
+	}
 	v.saveTrace(bg)
 	r := v.record()
 	v.log.Info("ivr: call ended", "disposition", string(r.Disposition), "by", r.EndedBy,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -32,6 +33,11 @@ type process struct {
 	dir  string
 	http string
 	sip  string
+	in   []string // what the program is run by, with its arguments; it must become the program
+	more []string // further arguments
+	rtp  string   // its ports for sound, of 28000-28199 when empty
+
+	logFile string
 }
 
 func freePort(t *testing.T) string {
@@ -57,14 +63,16 @@ func freePort(t *testing.T) string {
 // begin starts the program on the folder and waits until it serves.
 func (p *process) begin() {
 	p.t.Helper()
-	p.cmd = exec.Command(os.Args[0], "serve", "--data", p.dir, "--http", p.http, "--sip", p.sip, "--rtp-ports", "28000-28199", "--sms-window", "00:00-24:00", "--sms-rate", "40", "--survey-at", never)
-	p.cmd.Env = append(os.Environ(), "LIANXIN_TEST_IS_PROGRAM=1")
+	args := append(append([]string(nil), p.in...), os.Args[0], "serve", "--data", p.dir, "--http", p.http, "--sip", p.sip, "--rtp-ports", cmp.Or(p.rtp, "28000-28199"), "--sms-window", "00:00-24:00", "--sms-rate", "40", "--survey-at", never)
+	args = append(args, p.more...)
+	p.cmd = exec.Command(args[0], args[1:]...)
+	p.cmd.Env = append(os.Environ(), "LIANXIN_TEST_IS_PROGRAM=1", "LIANXIN_SAMPLE_PASSWORD="+samplePassword)
 	log, err := os.OpenFile(filepath.Join(p.t.TempDir(), "log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	defer log.Close()
-	p.cmd.Stdout, p.cmd.Stderr = log, log
+	p.cmd.Stdout, p.cmd.Stderr, p.logFile = log, log, log.Name()
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
@@ -76,11 +84,22 @@ func (p *process) begin() {
 			}
 		}
 		if time.Now().After(end) {
-			text, _ := os.ReadFile(log.Name())
-			p.t.Fatalf("the program does not serve:\n%s", text)
+			p.t.Fatalf("the program does not serve:\n%s", p.log())
 		}
 	}
 }
+
+// log is what the program has written since it began.
+func (p *process) log() string {
+	text, err := os.ReadFile(p.logFile)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+// samplePassword is that of the sample staff of a program in a process of its own.
+const samplePassword = "correct horse battery"
 
 // kill is kill -9.
 func (p *process) kill() {
@@ -99,18 +118,24 @@ func (p *process) api() *up {
 	return &up{t: p.t, base: "http://" + p.http, token: strings.TrimSpace(string(token))}
 }
 
+// phonePassword is that of the telephones of the sample staff.
+func (p *process) phonePassword() string {
+	p.t.Helper()
+	signIns, err := os.ReadFile(filepath.Join(p.dir, signInsFile))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	_, password, ok := strings.Cut(string(signIns), "域 lianxin）：")
+	if !ok {
+		p.t.Fatal("no password of the telephones in the sample sign-ins")
+	}
+	return strings.Fields(password)[0]
+}
+
 func TestKilledInTheMiddleOfACallItClosesTheRecordTruthfullyAndOwesACallBack(t *testing.T) {
 	p := &process{t: t, dir: filepath.Join(t.TempDir(), "data"), http: freePort(t), sip: freePort(t)}
 	p.begin()
 	t.Cleanup(func() { p.kill() })
-	signIns, err := os.ReadFile(filepath.Join(p.dir, signInsFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, password, ok := strings.Cut(string(signIns), "域 lianxin）：")
-	if !ok {
-		t.Fatal("no password of the telephones in the sample sign-ins")
-	}
 	sound, err := media.NewEngine(media.Config{PortLow: 28200, PortHigh: 28399})
 	if err != nil {
 		t.Fatal(err)
@@ -126,7 +151,7 @@ func TestKilledInTheMiddleOfACallItClosesTheRecordTruthfullyAndOwesACallBack(t *
 		t.Cleanup(ph.Crash)
 		return ph
 	}
-	operator := phone("8001", strings.Fields(password)[0])
+	operator := phone("8001", p.phonePassword())
 	if err := operator.Register(ctx); err != nil {
 		t.Fatal(err)
 	}

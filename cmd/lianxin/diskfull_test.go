@@ -1,0 +1,281 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lianxin/ivr/softphone"
+	"lianxin/sip/media"
+)
+
+// onSmallDisk runs the program with a file system of so many MiB of its own at a folder, which nobody else sees.
+func onSmallDisk(t *testing.T, dir string, mib int) []string {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	mount := fmt.Sprintf(`mount -t tmpfs -o mode=700,size=%dm small %q && exec "$@"`, mib, dir)
+	var last []byte
+	for _, unshare := range [][]string{{"unshare", "-m"}, {"unshare", "-r", "-m"}} { // for root, and for everybody else
+		in := append(unshare, "sh", "-c", mount, "sh")
+		out, err := exec.Command(in[0], append(in[1:], "true")...).CombinedOutput()
+		if err == nil {
+			return in
+		}
+		last = out
+	}
+	t.Fatalf("this test mounts a small file system for the program: it needs CAP_SYS_ADMIN or user namespaces: %s", last)
+	return nil
+}
+
+// seen is a path as the program sees it.
+func (p *process) seen(path string) string {
+	return fmt.Sprintf("/proc/%d/root%s", p.cmd.Process.Pid, path)
+}
+
+// fill leaves nothing free on the file system of a folder, and returns the file that holds it all.
+func (p *process) fill(dir string, free uint64) string {
+	p.t.Helper()
+	file := filepath.Join(p.seen(dir), "ballast")
+	f, err := os.Create(file)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer f.Close()
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(int(f.Fd()), &fs); err != nil {
+		p.t.Fatal(err)
+	}
+	left := fs.Bavail * uint64(fs.Bsize)
+	if left <= free {
+		p.t.Fatalf("%d bytes are left already", left)
+	}
+	if err := unix.Fallocate(int(f.Fd()), 0, 0, int64(left-free)); err != nil {
+		p.t.Fatal(err)
+	}
+	return file
+}
+
+// page is what a member of the sample staff sees.
+func (p *process) page(login, path string) string {
+	p.t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	client := &http.Client{Jar: jar}
+	resp, err := client.PostForm("http://"+p.http+"/sign-in", url.Values{"login": {login}, "password": {samplePassword}})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp, err = client.Get("http://" + p.http + path); err != nil {
+		p.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return string(b)
+}
+
+// caller is somebody who can ring the hotline of a program in a process of its own.
+func (p *process) caller(ctx context.Context, number string, sound *media.Engine) *softphone.Call {
+	p.t.Helper()
+	phone, err := softphone.New(softphone.Config{User: number, Server: p.sip, Engine: sound})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(phone.Crash)
+	call, err := phone.Dial(ctx, "46110110")
+	if err != nil {
+		p.t.Fatalf("%v\n%s", err, p.log())
+	}
+	call.Tone(700)
+	return call
+}
+
+// goesOn waits until so many more packets of sound have come, and fails when the call has ended.
+func (p *process) goesOn(ctx context.Context, call *softphone.Call, packets uint64) {
+	p.t.Helper()
+	for was := call.Leg().Stats().PacketsIn; call.Leg().Stats().PacketsIn < was+packets; time.Sleep(20 * time.Millisecond) {
+		select {
+		case <-call.Done():
+			p.t.Fatalf("the call has ended\n%s", p.log())
+		case <-ctx.Done():
+			p.t.Fatalf("no sound comes any more\n%s", p.log())
+		default:
+		}
+	}
+}
+
+type recorded struct {
+	ID        string
+	Ended     string
+	Fault     string `json:"recording_fault"`
+	Recording int64  `json:"recording_ms"`
+}
+
+func (p *process) calls() []recorded {
+	p.t.Helper()
+	var list struct{ Items []recorded }
+	p.api().ask("GET", "/api/v1/calls", nil, nil, &list)
+	return list.Items
+}
+
+// The disk of the recordings is full in the middle of a call: the call goes on, its record says from when it was not recorded and how much
+// is missing, whoever is responsible is warned on the page and in the figures, and as soon as there is room all is as before, for the call
+// that is up and for the next one.
+func TestADiskThatFillsUpUnderACallCostsSoundOfItsRecordingAndNothingElse(t *testing.T) {
+	t.Parallel()
+	p := &process{t: t, dir: filepath.Join(t.TempDir(), "data"), http: freePort(t), sip: freePort(t), rtp: "28700-28719"}
+	recordings := filepath.Join(p.dir, recordingsDir)
+	p.in = onSmallDisk(t, recordings, 264) // 256 MiB of any disk are left to the database
+	p.begin()
+	t.Cleanup(func() { p.kill() })
+	sound, err := media.NewEngine(media.Config{PortLow: 28720, PortHigh: 28739})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sound.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	figures := func() string { return get(t, "http://"+p.http+"/metrics") }
+	if m := figures(); !strings.Contains(m, "lianxin_calls_unrecorded_total 0") || !strings.Contains(m, `lianxin_part_up{part="recording"} 1`) {
+		t.Fatal("calls are not recorded to begin with")
+	}
+
+	call := p.caller(ctx, "19900008001", sound)
+	p.goesOn(ctx, call, 100)
+	ballast := p.fill(recordings, 200<<20)
+	u := p.api()
+	u.until("the figures tell of the call", func() bool { return strings.Contains(figures(), "lianxin_calls_unrecorded_total 1") })
+	u.until("the figures tell of the disk", func() bool { return strings.Contains(figures(), `lianxin_part_up{part="recording"} 0`) })
+	u.until("the page tells of it", func() bool {
+		return strings.Contains(p.page("supervisor1", "/alerts"), "通话未能录音：磁盘空间不足")
+	})
+	p.goesOn(ctx, call, 100)
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	u.until("there is room again", func() bool { return strings.Contains(figures(), `lianxin_part_up{part="recording"} 1`) })
+	p.goesOn(ctx, call, 150)
+	if err := call.Hangup(ctx); err != nil {
+		t.Fatal(err)
+	}
+	var first recorded
+	u.until("the record is closed", func() bool {
+		list := p.calls()
+		if len(list) == 1 {
+			first = list[0]
+		}
+		return len(list) == 1 && list[0].Ended != ""
+	})
+	if !strings.HasPrefix(first.Fault, "磁盘空间不足（") || !strings.Contains(first.Fault, "起），共缺") || first.Recording < 5000 {
+		t.Errorf("the record says %q, %d ms are recorded", first.Fault, first.Recording)
+	}
+	if b := p.page("supervisor1", "/calls/"+first.ID); !strings.Contains(b, first.Fault) {
+		t.Errorf("the page of the call does not say %q", first.Fault)
+	}
+
+	call = p.caller(ctx, "19900008002", sound)
+	p.goesOn(ctx, call, 60)
+	if err := call.Hangup(ctx); err != nil {
+		t.Fatal(err)
+	}
+	u.until("the next call is recorded", func() bool {
+		for _, r := range p.calls() {
+			if r.ID != first.ID && r.Ended != "" {
+				if r.Fault != "" || r.Recording < 500 {
+					t.Fatalf("it says %+v", r)
+				}
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// The disk of the database is full: calls that are up go on, new ones are answered and led to a person, and what could be written when
+// there is room again is written.
+func TestADatabaseWithoutRoomKeepsNobodyFromAPerson(t *testing.T) {
+	t.Parallel()
+	p := &process{t: t, dir: filepath.Join(t.TempDir(), "data"), http: freePort(t), sip: freePort(t), rtp: "28740-28779"}
+	p.in = onSmallDisk(t, p.dir, 160)
+	p.begin()
+	t.Cleanup(func() { p.kill() })
+	outside := p.dir
+	p.dir = p.seen(outside)
+	sound, err := media.NewEngine(media.Config{PortLow: 28780, PortHigh: 28819})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sound.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	operator, err := softphone.New(softphone.Config{User: "8001", Password: p.phonePassword(), Server: p.sip, Engine: sound})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(operator.Crash)
+	if err := operator.Register(ctx); err != nil {
+		t.Fatal(err)
+	}
+	before := p.caller(ctx, "19900008001", sound)
+	p.goesOn(ctx, before, 50)
+	ballast := p.fill(outside, 0)
+	p.goesOn(ctx, before, 50)
+	caller := p.caller(ctx, "19900008002", sound)
+	if err := caller.Press(ctx, "0"); err != nil {
+		t.Fatal(err)
+	}
+	var ringing *softphone.Ringing
+	select {
+	case ringing = <-operator.Incoming():
+	case <-ctx.Done():
+		t.Fatalf("nobody is rung while the database has no room\n%s", p.log())
+	}
+	talk, err := ringing.Answer(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := talk.HearsTone(ctx, 700); err != nil {
+		t.Fatal(err)
+	}
+	if err := before.Hangup(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(p.log(), "is full") {
+		t.Errorf("the database had room all the time\n%s", p.log())
+	}
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	p.goesOn(ctx, caller, 50)
+	if err := caller.Hangup(ctx); err != nil {
+		t.Fatal(err)
+	}
+	u := p.api()
+	u.until("both records are closed", func() bool {
+		n := 0
+		for _, r := range p.calls() {
+			if r.Ended != "" {
+				n++
+			}
+		}
+		return n == 2
+	})
+}
