@@ -24,6 +24,7 @@ type dialog struct {
 	user          string         // of our Contact
 	direct        bool           // no proxy between us
 	pinned        bool           // the flow is the only way there
+	preset        bool           // routes are those of a registration, until the far end says who stays in the dialog
 	secure        bool           // opened with a sips URI: our Contact is one, too (RFC 3261 8.1.1.8, 12.1.1)
 }
 

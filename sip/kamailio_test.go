@@ -37,6 +37,8 @@ loadmodule "textops.so"
 loadmodule "siputils.so"
 loadmodule "maxfwd.so"
 loadmodule "nathelper.so"
+loadmodule "path.so"
+modparam("path", "use_received", 1)
 request_route {
 	if (!mf_process_maxfwd_header("10")) { sl_send_reply("483", "Too Many Hops"); exit; }
 	force_rport();
@@ -51,14 +53,30 @@ request_route {
 		exit;
 	}
 	if (is_method("CANCEL")) { if (t_check_trans()) { t_relay(); } exit; }
+	if (is_method("REGISTER")) {
+		add_path_received();
+		$du = "sip:%[1]s";
+		t_relay();
+		exit;
+	}
+	if ($si == "10.77.3.1") { # to a phone that has registered through us, by its Path
+		if (!is_present_hf("Route")) { sl_send_reply("403", "By Route only"); exit; }
+		loose_route(); # which is false for the first request of a dialog
+		if (is_method("INVITE")) { record_route(); t_on_reply("phone"); }
+		t_relay();
+		exit;
+	}
 	if (is_method("INVITE")) {
 		if (nat_uac_test("19")) { set_contact_alias(); }
 		record_route();
-		$du = "sip:%s";
+		$du = "sip:%[1]s";
 		t_relay();
 		exit;
 	}
 	sl_send_reply("405", "Not allowed");
+}
+onreply_route[phone] {
+	if ($si != "10.77.3.1") { set_contact_alias(); }
 }
 `
 
@@ -130,7 +148,8 @@ table ip filter {
 	return phone, proxy
 }
 
-// A phone behind a NAT calls through a proxy: both hear each other, and our BYE finds its way back.
+// A phone behind a NAT registers and calls through a proxy: both hear each other, our BYE finds its way back, and a call to the phone takes
+// the Path of its registration (RFC 3327).
 func TestAPhoneBehindANATCallsThroughKamailio(t *testing.T) {
 	t.Parallel()
 	kamailio, baresip := tool(t, "kamailio", ""), tool(t, "baresip", "/usr/lib/baresip/modules/aufile.so")
@@ -140,7 +159,10 @@ func TestAPhoneBehindANATCallsThroughKamailio(t *testing.T) {
 	dir := t.TempDir()
 	recording := filepath.Join(dir, "ours.wav")
 	served := make(chan struct{})
-	x := startWith(t, media.Config{IP: netip.IPv4Unspecified(), PortLow: 21000, PortHigh: 21999}, func(c *Config) { c.Listen = []string{"udp://10.77.3.1:0"} }, func(ctx context.Context, c Call) {
+	x := startWith(t, media.Config{IP: netip.IPv4Unspecified(), PortLow: 21000, PortHigh: 21999}, func(c *Config) {
+		users("8001")(c)
+		c.Listen = []string{"udp://10.77.3.1:0"}
+	}, func(ctx context.Context, c Call) {
 		defer close(served)
 		if c.Answer(ctx) != nil {
 			return
@@ -168,7 +190,7 @@ func TestAPhoneBehindANATCallsThroughKamailio(t *testing.T) {
 	for path, content := range map[string][]byte{
 		conf:                                  fmt.Appendf(nil, kamailioConfig, x.udp),
 		filepath.Join(baresipDir, "config"):   []byte(config),
-		filepath.Join(baresipDir, "accounts"): []byte("<sip:bs@10.77.1.2:5060>;regint=0;answermode=auto;audio_codecs=PCMA/8000/1\n"),
+		filepath.Join(baresipDir, "accounts"): fmt.Appendf(nil, "<sip:8001@%s>;outbound=\"sip:10.77.2.2\";auth_user=8001;auth_pass=pw-8001;regint=60;answermode=auto;audio_codecs=PCMA/8000/1\n", x.udp),
 		filepath.Join(baresipDir, "contacts"): nil,
 		filepath.Join(baresipDir, "tx.wav"):   wav(mediatest.Sine(theirs, 10000, 8000*60)),
 	} {
@@ -231,5 +253,23 @@ func TestAPhoneBehindANATCallsThroughKamailio(t *testing.T) {
 	}
 	if d := longest(samples(t, dumps[0]), ours); d < 500*time.Millisecond {
 		t.Errorf("the phone heard our tone for %v", d)
+	}
+
+	eventually(t, "registered through the proxy", func() bool {
+		r := x.Registrations()
+		return len(r) == 1 && len(r[0].Path) == 1 && strings.Contains(r[0].Path[0], "received=") && r[0].Remote.Addr().String() == "10.77.3.2"
+	})
+	out, err := x.Dial(ctx, Target{User: "8001"}, DialOpt{From: "46110110"})
+	if err != nil {
+		t.Fatalf("a call by the Path: %v, %+v", err, x.Registrations())
+	}
+	defer func() {
+		if t.Failed() {
+			t.Logf("trace:\n%s\n%+v", traceOf(out), x.Registrations())
+		}
+	}()
+	eventually(t, "the phone is heard", out.Media().Heard)
+	if err := out.Hangup(ctx); err != nil {
+		t.Errorf("our BYE did not find its way by the Path: %v", err)
 	}
 }

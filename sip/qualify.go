@@ -41,7 +41,7 @@ func (r *registrar) qualify(ctx context.Context) {
 func (s *Server) answers(ctx context.Context, b binding) bool {
 	within, cancel := context.WithTimeout(ctx, s.cfg.silence)
 	defer cancel()
-	d := dialog{target: b.uri, direct: true, pinned: true, did: dialogID{callID: newID(), local: gosip.GenerateTagN(12)}}
+	d := dialog{target: b.uri, routes: b.path, direct: len(b.path) == 0, pinned: true, did: dialogID{callID: newID(), local: gosip.GenerateTagN(12)}}
 	d.towards(s, b.flow)
 	d.localURI = gosip.Uri{Scheme: "sip", Host: bracketed(d.self.Addr())}
 	d.remoteURI = b.uri

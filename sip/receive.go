@@ -189,7 +189,7 @@ var understood = map[string]bool{"timer": true, "100rel": true, "replaces": true
 func unsupported(req *gosip.Request) (int, []gosip.Header) {
 	var bad []string
 	for o := range listed(req, "Require") {
-		if !understood[strings.ToLower(o)] {
+		if !understood[strings.ToLower(o)] && !(req.Method == gosip.REGISTER && isPath(o)) {
 			bad = append(bad, clean(o, 40))
 		}
 	}

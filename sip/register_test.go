@@ -41,6 +41,7 @@ type phone struct {
 	last     string // Authorization that was sent last
 	nc       int
 	chal     *digest.Challenge
+	added    []string // headers of a proxy on the way
 }
 
 func (p *peer) phone(name string) *phone {
@@ -58,6 +59,9 @@ func (ph *phone) register(contact, expires, authorization string) *gosip.Respons
 		msg = strings.Replace(msg, "Contact: \r\n", "", 1)
 	}
 	extra := ""
+	for _, h := range ph.added {
+		extra += h + "\r\n"
+	}
 	if expires != "" {
 		extra += "Expires: " + expires + "\r\n"
 	}

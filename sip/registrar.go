@@ -35,6 +35,9 @@ type binding struct {
 	agent    string
 	instance string
 	silent   int // OPTIONS in a row without an answer
+
+	path    []gosip.Uri // the proxies on the way, the one next to us first (RFC 3327)
+	proxied bool        // it came through a proxy: others come the same way
 }
 
 type notice struct {
@@ -57,6 +60,7 @@ type Registration struct {
 	Remote    netip.AddrPort
 	Agent     string
 	Expires   time.Time
+	Path      []string // the proxies on the way to it, the one next to us first (RFC 3327)
 }
 
 // Registered reports whether any phone is registered as user.
@@ -71,7 +75,7 @@ func (s *Server) Registrations() []Registration {
 	for user, bs := range r.users {
 		for _, b := range bs {
 			out = append(out, Registration{User: user, Contact: b.uri.String(), Transport: b.flow.transport, Remote: b.flow.remoteAddr(),
-				Agent: b.agent, Expires: b.until})
+				Agent: b.agent, Expires: b.until, Path: pathNames(b.path)})
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Registration) int { return strings.Compare(a.User+a.Contact, b.User+b.Contact) })
@@ -92,10 +96,10 @@ func (r *registrar) find(user string) []binding {
 	return out
 }
 
-// knows reports whether user has registered over this very way.
+// knows reports whether user has registered over this very way, and nobody else can come by it: behind a proxy there may be anybody.
 func (r *registrar) knows(user string, way flow) bool {
 	for _, b := range r.find(user) {
-		if b.flow.transport == way.transport && b.flow.remote == way.remote {
+		if !b.proxied && b.flow.transport == way.transport && b.flow.remote == way.remote {
 			return true
 		}
 	}
@@ -135,6 +139,11 @@ func (r *registrar) onRegister(req *gosip.Request, tx serverTx) {
 		s.respond(req, tx, code, "")
 		return
 	}
+	path, named, ok := pathOf(req)
+	if !ok {
+		s.respond(req, tx, 400, "Bad Path")
+		return
+	}
 	now := r.now()
 	r.mu.Lock()
 	before := reachable(r.users[user])
@@ -143,7 +152,7 @@ func (r *registrar) onRegister(req *gosip.Request, tx serverTx) {
 		s.respond(req, tx, 503, "", header("Retry-After", "60"))
 		return
 	}
-	bs, code := r.update(slices.Clone(r.users[user]), contacts, req, way, now)
+	bs, code := r.update(slices.Clone(r.users[user]), contacts, req, way, path, now)
 	var list []gosip.Header
 	if code == 0 {
 		if len(bs) == 0 {
@@ -162,6 +171,9 @@ func (r *registrar) onRegister(req *gosip.Request, tx serverTx) {
 	if code != 0 {
 		s.respond(req, tx, code, "")
 		return
+	}
+	if named != "" && slices.ContainsFunc(listHeader(req, "Supported", "k"), isPath) { // who does not know of it is not told (RFC 3327 5.3)
+		list = append(list, header("Path", named))
 	}
 	s.respond(req, tx, 200, "", list...)
 }
@@ -235,7 +247,7 @@ func contactKey(u gosip.Uri) string {
 }
 
 // update applies the wishes to a user's bindings: all of them or none (RFC 3261 10.3 step 7).
-func (r *registrar) update(bs []*binding, wishes []wish, req *gosip.Request, way flow, now time.Time) ([]*binding, int) {
+func (r *registrar) update(bs []*binding, wishes []wish, req *gosip.Request, way flow, path []gosip.Uri, now time.Time) ([]*binding, int) {
 	callID, cseq := req.CallID().Value(), req.CSeq().SeqNo
 	tooOld := func(b *binding) bool { return b.callID == callID && cseq <= b.cseq }
 	for _, w := range wishes {
@@ -258,7 +270,8 @@ func (r *registrar) update(bs []*binding, wishes []wish, req *gosip.Request, way
 		if w.lasts == 0 {
 			continue
 		}
-		b := &binding{uri: w.uri, key: key, flow: way, callID: callID, cseq: cseq, until: now.Add(w.lasts), instance: w.instance}
+		b := &binding{uri: w.uri, key: key, flow: way, callID: callID, cseq: cseq, until: now.Add(w.lasts), instance: w.instance, path: path,
+			proxied: len(path) > 0 || len(req.GetHeaders("via"))+len(req.GetHeaders("v")) > 1}
 		if h := req.GetHeader("User-Agent"); h != nil {
 			b.agent = clean(h.Value(), 64)
 		}
@@ -337,7 +350,7 @@ func (r *registrar) keepAlive(ctx context.Context) {
 			var flows []flow
 			for _, bs := range r.users {
 				for _, b := range bs {
-					if b.flow.transport == "UDP" {
+					if b.flow.transport == "UDP" && !b.proxied { // a proxy keeps its own way open
 						flows = append(flows, b.flow)
 					}
 				}
@@ -395,5 +408,8 @@ func (r *registrar) at(ip netip.Addr) bool {
 
 // lost drops what was registered over a connection that has closed.
 func (r *registrar) lost(f flow) {
-	r.drop(func(b *binding) bool { return b.flow.transport == f.transport && b.flow.remote == f.remote })
+	r.drop(func(b *binding) bool {
+		_, again := b.reopened()
+		return b.flow.transport == f.transport && b.flow.remote == f.remote && !again
+	})
 }

@@ -58,7 +58,8 @@ func (s *Server) dial(ctx context.Context, t Target, o DialOpt, been map[string]
 type destination struct {
 	uri    gosip.Uri
 	flow   flow
-	pinned bool // only this way leads there
+	routes []gosip.Uri // proxies on the way, the one next to us first (RFC 3327)
+	pinned bool        // only this way leads there
 	user   string
 	trunk  string
 	number string
@@ -72,7 +73,9 @@ func (s *Server) destinations(ctx context.Context, t Target) ([]destination, err
 	case t.User != "":
 		var out []destination
 		for _, b := range s.registrar.find(t.User) {
-			out = append(out, destination{uri: b.uri, flow: b.flow, pinned: true, user: t.User, number: t.User})
+			to := destination{uri: b.uri, flow: b.flow, routes: b.path, pinned: true, user: t.User, number: t.User}
+			s.reopen(&to, b)
+			out = append(out, to)
 		}
 		if out == nil {
 			return nil, ErrNotRegistered
@@ -184,7 +187,8 @@ func (s *Server) dialOne(ctx context.Context, to destination, o DialOpt) (*leg, 
 
 // open fills the dialog for a call of ours.
 func (l *leg) open(to destination, o DialOpt) {
-	l.pinned, l.direct = to.pinned, true
+	l.pinned, l.direct = to.pinned, len(to.routes) == 0
+	l.routes, l.preset = to.routes, len(to.routes) > 0
 	l.longest = to.longest
 	l.towards(l.s, to.flow)
 	l.target = *to.uri.Clone()
@@ -242,6 +246,10 @@ func (d *dialog) take(res *gosip.Response) {
 			d.routes = append(d.routes, *r.Address.Clone())
 		}
 	}
+	if d.preset && d.routes == nil { // the proxies of the Path do not stay in the dialog
+		d.pinned, d.direct = false, true
+	}
+	d.preset = false
 }
 
 // connected takes the 2xx: acknowledges it and starts the media, or hangs up if its description is of no use.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"lianxin/sip/media"
@@ -26,8 +27,10 @@ type Call struct {
 	leg  *media.Leg
 	tap  *media.Tap
 	done chan struct{}
-	told chan int // status of a transfer that was asked for
+	deaf chan struct{} // nothing more will be heard
+	told chan int      // status of a transfer that was asked for
 	once sync.Once
+	ours atomic.Bool // we hang up
 
 	mu      sync.Mutex
 	heard   []byte // 16-bit samples, little endian
@@ -40,7 +43,7 @@ func (p *Phone) begin(leg *media.Leg, sdp []byte, d bye) (*Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Call{p: p, d: d, leg: leg, done: make(chan struct{}), told: make(chan int, 16)}
+	c := &Call{p: p, d: d, leg: leg, done: make(chan struct{}), deaf: make(chan struct{}), told: make(chan int, 16)}
 	c.tap = leg.Tap()
 	go c.listen()
 	if err := leg.Start(agreed); err != nil {
@@ -53,6 +56,7 @@ func (p *Phone) begin(leg *media.Leg, sdp []byte, d bye) (*Call, error) {
 }
 
 func (c *Call) listen() {
+	defer close(c.deaf)
 	frame := make([]int16, media.FrameSamples)
 	for {
 		n, err := c.tap.Read(context.Background(), frame)
@@ -68,13 +72,34 @@ func (c *Call) listen() {
 }
 
 func (c *Call) end() {
+	if c.over() {
+		_ = c.leg.Close()
+	}
+}
+
+// over notes the end of the call, once.
+func (c *Call) over() (first bool) {
 	c.once.Do(func() {
+		first = true
 		close(c.done)
 		c.p.mu.Lock()
 		delete(c.p.calls, c)
 		c.p.mu.Unlock()
-		_ = c.leg.Close()
 	})
+	return first
+}
+
+// afterglow is how long a call that the far end has ended is still listened to: its last words may be on their way, and in the jitter
+// buffer, when the BYE comes.
+const afterglow = 600 * time.Millisecond
+
+// ended ends the call because its dialog has.
+func (c *Call) ended() {
+	if c.ours.Load() {
+		c.end()
+	} else if c.over() {
+		time.AfterFunc(afterglow, c.leg.Shut)
+	}
 }
 
 // Done is closed when the call is over, whoever ended it.
@@ -87,6 +112,7 @@ func (c *Call) Hangup(ctx context.Context) error {
 		return nil
 	default:
 	}
+	c.ours.Store(true)
 	err := c.d.Bye(ctx)
 	c.end()
 	return err
@@ -144,7 +170,7 @@ func (c *Call) Hears(ctx context.Context, p *media.Prompt) error {
 func (c *Call) HearsLoop(ctx context.Context, p *media.Prompt) error {
 	pcm := bytesOf(p.PCM())
 	return c.until(ctx, "loop "+p.Name(), func(heard []byte) int {
-		for end := len(heard); end >= passage && end > len(heard)-20*passage; end -= passage / 2 {
+		for end := len(heard); end >= passage && end > len(heard)-40*passage; end -= passage / 2 {
 			part := heard[end-passage : end]
 			if loudness(part) > 200 && bytes.Contains(pcm, part) {
 				return len(heard)
@@ -187,7 +213,7 @@ func (c *Call) until(ctx context.Context, what string, found func(heard []byte) 
 		}
 		select {
 		case <-tick.C:
-		case <-c.done:
+		case <-c.deaf:
 			if look() {
 				return nil
 			}
@@ -209,15 +235,16 @@ func (c *Call) Heard() []int16 {
 	return out
 }
 
-// passage is the length of what has to agree, in bytes: 40 ms, more than enough to tell prompts apart.
-const passage = media.Rate / 25 * 2
+// passage is the length of what has to agree, in bytes: one frame of 20 ms, of which no two recordings share one. On a busy machine the
+// frames beside it may be missing.
+const passage = media.Rate / 50 * 2
 
 // passagesOf picks loud passages of the second half: prompts often begin with the same words. Two of them have to be
 // heard, so that a lost packet does not matter.
 func passagesOf(p *media.Prompt) [][]byte {
 	pcm := bytesOf(p.PCM())
 	var out [][]byte
-	for at := len(pcm) * 2 / 5 / passage * passage; at+passage <= len(pcm) && len(out) < 12; at += passage {
+	for at := len(pcm) * 2 / 5 / passage * passage; at+passage <= len(pcm) && len(out) < 24; at += passage {
 		if part := pcm[at : at+passage]; loudness(part) > 300 {
 			out = append(out, part)
 		}

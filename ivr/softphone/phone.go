@@ -246,7 +246,7 @@ func (p *Phone) Dial(ctx context.Context, number string) (*Call, error) {
 	}
 	d.OnState(func(s gosip.DialogState) {
 		if s == gosip.DialogStateEnded {
-			c.end()
+			c.ended()
 		}
 	})
 	return c, nil
@@ -336,7 +336,7 @@ func (r *Ringing) Answer(ctx context.Context) (*Call, error) {
 	}
 	r.d.OnState(func(s gosip.DialogState) {
 		if s == gosip.DialogStateEnded {
-			c.end()
+			c.ended()
 		}
 	})
 	if err := r.d.RespondSDP(r.p.sdp(leg)); err != nil {
