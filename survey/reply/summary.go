@@ -26,6 +26,7 @@ type summary struct {
 	past, maybe      [2]bool // good and bad, see words
 	but              bool    // 但 and nothing good or readable after it
 	butSide          bool    // 就是 and nothing readable after it
+	unread           bool    // praise or thanks, and a clause of which nothing is known
 }
 
 // tally sums the opinions of the text and the complaints made in facts.
@@ -139,6 +140,7 @@ func (r *reading) tally(w words) summary {
 			s.waits++
 		}
 	}
+	s.unread = (s.good > 0 || s.thanks > 0) && s.bad == 0 && r.unread(w)
 	if r.has("excuse") {
 		s.waits, s.mild, s.mildHard = 0, 0, 0
 	}

@@ -11,6 +11,9 @@ func (s summary) alone() (int, string) {
 	if level, why := s.oneTime(); why != "" && !(s.scaleLo == 3 && s.scaleHi == 3) {
 		return level, why
 	}
+	if s.unread && s.scaleLo != 3 {
+		return 0, "praise, and a clause that cannot be read"
+	}
 	complaint := s.facts > 0 || s.waits > 0 || s.mild > 0 || s.gripe > 0
 	switch {
 	case s.scaleLo > 0 && s.scaleLo <= 2 && s.scaleHi <= 2:
