@@ -53,8 +53,8 @@ func BenchmarkReception(b *testing.B) {
 		if err := json.Unmarshal([]byte(answer), &made); err != nil || made.ID == "" {
 			return fmt.Errorf("no id in %s", answer)
 		}
-		for {
-			r, err := http.NewRequest("GET", h.http.URL+"/api/v1/tickets?limit=100", nil)
+		for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+			r, err := http.NewRequest("GET", h.http.URL+"/api/v1/tickets?limit=50", nil)
 			if err != nil {
 				return err
 			}
@@ -63,6 +63,7 @@ func BenchmarkReception(b *testing.B) {
 				return err
 			}
 		}
+		return fmt.Errorf("%s is in no list after a minute", made.ID)
 	}
 	var mu sync.Mutex
 	var took []time.Duration
@@ -72,6 +73,7 @@ func BenchmarkReception(b *testing.B) {
 	b.ResetTimer()
 	for i := range b.N {
 		<-tick.C
+		h.pass(time.Second / rate) // the newest stand first
 		wg.Go(func() {
 			sent := time.Now()
 			if err := one(i); err != nil {
