@@ -14,6 +14,7 @@ import (
 const (
 	tracedFirst = 24
 	tracedLast  = 40
+	tracedShort = 6 // INVITE to BYE without anything between them: most calls have no more
 )
 
 // trace is what is remembered of a call's messages.
@@ -29,6 +30,9 @@ func (t *trace) add(l TraceLine) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.seen++
+	if t.first == nil {
+		t.first = make([]TraceLine, 0, tracedShort)
+	}
 	switch {
 	case len(t.first) < tracedFirst:
 		t.first = append(t.first, l)

@@ -92,6 +92,9 @@ type Config struct {
 
 	Retention map[string]string `name:"retention" help:"How long personal data is kept, KIND=PERIOD (10y, 6m, 30d), may be given again; kinds: tickets (10y), texts (1y), records (1y), calls (2y), imports (30d), outward (1y), loose (2y), persons (3y)." env:"LIANXIN_RETENTION"`
 
+	Memory    string `name:"memory-limit" help:"Memory beyond which garbage is collected ever harder (a soft limit): auto is 60 % of what the machine or its control group has; off, or a size such as 900MB or 2GiB. GOMEMLIMIT comes first." default:"auto" env:"LIANXIN_MEMORY_LIMIT"`
+	GCPercent int    `name:"gc-percent" help:"Garbage, in percent of what is in use, that may collect before it is removed: less memory for more CPU. GOGC comes first." default:"50" env:"LIANXIN_GC_PERCENT"`
+
 	LogLevel  string `name:"log-level" help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"LIANXIN_LOG_LEVEL"`
 	LogFormat string `name:"log-format" help:"auto, text or json; auto is text on a terminal." enum:"auto,text,json" default:"auto" env:"LIANXIN_LOG_FORMAT"`
 

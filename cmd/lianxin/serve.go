@@ -19,6 +19,7 @@ import (
 
 	"lianxin/console"
 	"lianxin/desk"
+	"lianxin/sip/memlimit"
 	"lianxin/sms"
 	"lianxin/survey"
 	"lianxin/ticket/channel"
@@ -29,7 +30,13 @@ type serveCmd struct{}
 
 // Run runs the centre until ctx ends, then lets calls end politely.
 func (serveCmd) Run(ctx context.Context, m *Main, cfg *Config) error {
-	return serve(ctx, cfg, newLogger(m.Err, cfg), func(c *centre, web net.Listener) { c.banner(m.Out, web) })
+	log := newLogger(m.Err, cfg)
+	limit, from, err := memlimit.Set(cfg.Memory, cfg.GCPercent)
+	if err != nil {
+		return fmt.Errorf("--memory-limit: %w", err)
+	}
+	log.Info("soft limit of memory", "MB", limit/1e6, "by", from, "gc-percent", cfg.GCPercent)
+	return serve(ctx, cfg, log, func(c *centre, web net.Listener) { c.banner(m.Out, web) })
 }
 
 // serve opens the house, calls ready once it answers, and runs it until ctx ends.

@@ -23,6 +23,7 @@ import (
 
 	"lianxin/sip"
 	"lianxin/sip/media"
+	"lianxin/sip/memlimit"
 )
 
 // Mark is what the server says of itself.
@@ -123,6 +124,9 @@ func serve(args []string) error {
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil {
 		limit.Cur = limit.Max
 		_ = unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
+	}
+	if _, _, err := memlimit.Set("auto", 50); err != nil { // as lianxin serve does
+		return err
 	}
 	quiet := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 	engine, err := media.NewEngine(media.Config{IP: netip.MustParseAddr("127.0.0.1"), PortLow: 10000, PortHigh: 31999, Pacers: pacers, Log: quiet})

@@ -163,6 +163,9 @@ func TestPlayOnAClosedLegReturnsErrClosed(t *testing.T) {
 	if err := leg.Play(context.Background(), media.Silence(time.Second)); !errors.Is(err, media.ErrClosed) {
 		t.Errorf("later Play returned %v", err)
 	}
+	if err := leg.SendDigits(context.Background(), "1"); !errors.Is(err, media.ErrClosed) {
+		t.Errorf("later SendDigits returned %v", err)
+	}
 	if err := leg.Update(params(peer, media.PCMA)); !errors.Is(err, media.ErrClosed) {
 		t.Errorf("Update returned %v", err)
 	}

@@ -67,6 +67,9 @@ func (l *Leg) SendDigits(ctx context.Context, keys string) error {
 		}
 	}
 	s := l.setup.Load()
+	if s == nil && l.closing.Load() {
+		return ErrClosed
+	}
 	if s == nil {
 		return fmt.Errorf("send digits: %w", ErrNotStarted)
 	}

@@ -395,6 +395,7 @@ func (l *Leg) finish(tick int64) {
 	l.published.Lock() // nobody holds it for longer than a copy
 	l.stats = l.now
 	l.published.Unlock()
+	l.setup.Store(nil) // with its keys: signalling remembers ended legs for half a minute
 	*l.voicing = voicing{}
 	voicings.Put(l.voicing)
 	l.voicing = nil
