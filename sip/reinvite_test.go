@@ -36,11 +36,7 @@ func TestHoldAndResume(t *testing.T) { // pitfall 8
 	before := described(t, res.Body())
 	heard := func(what string, want bool) {
 		t.Helper()
-		was := c.Media().Stats().PacketsIn
-		time.Sleep(200 * time.Millisecond)
-		if got := c.Media().Stats().PacketsIn > was; got != want {
-			t.Errorf("%s: hears the phone: %v, want %v", what, got, want)
-		}
+		eventually(t, fmt.Sprintf("%s: hears the phone: %v", what, want), func() bool { return hearing(c) == want })
 	}
 	eventually(t, "phone heard", func() bool { return c.Media().Heard() })
 	version := func(b []byte) string {
