@@ -54,7 +54,7 @@ func BenchmarkReception(b *testing.B) {
 			return fmt.Errorf("no id in %s", answer)
 		}
 		for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-			r, err := http.NewRequest("GET", h.http.URL+"/api/v1/tickets?limit=50", nil)
+			r, err := http.NewRequest("GET", h.http.URL+"/api/v1/tickets?order=newest&limit=50", nil)
 			if err != nil {
 				return err
 			}
