@@ -51,10 +51,10 @@ type Deps struct {
 	CallOut func(ctx context.Context, o ivr.CallOut) (string, error)    // (*ivr.Hotline).CallOut; goes with Order
 	Outbox  *sms.Outbox
 
-	Flows      FlowFiles                      // of the hotline; nil: there is no page of them
-	AskByKey   func(callbacks []string) error // rings people who do not text for a rating; nil: the API has no such call
-	RingSurvey func()                         // has the list of people who are asked by telephone looked at; nil: nobody is rung
-	Reseat     func()                         // is told when a seat or a shift has changed; may be nil
+	Flows      FlowFiles      // of the hotline; nil: there is no page of them
+	Questions  *ivr.Questions // rings people who do not text for a rating; nil: the API has no such call
+	RingSurvey func()         // has the list of people who are asked by telephone looked at; nil: nobody is rung
+	Reseat     func()         // is told when a seat or a shift has changed; may be nil
 
 	// SayText is what callers hear when prompts of these keys are played, for the way of a call.
 	SayText func(keys []string) string

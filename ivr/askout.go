@@ -31,31 +31,6 @@ type Asked struct {
 	Rating  int
 }
 
-// AskAll rings the persons of call-backs one after the other, in the background, as AskByKey does, and returns at once. What came of each
-// stands in its call's record and in the call-back.
-func (h *Hotline) AskAll(callbacks []string, f *flow.Flow) error {
-	if err := f.Check(h.known()); err != nil {
-		return fmt.Errorf("flow %s: %w", f.Name, err)
-	}
-	if !h.mayAsk() {
-		return refuse("hours", "只在9:00至20:00进行按键访评")
-	}
-	h.stopped.Go(func() {
-		for _, id := range callbacks {
-			if h.base.Err() != nil {
-				return
-			}
-			a, err := h.AskByKey(h.base, id, f)
-			if err != nil {
-				h.log.Warn("ivr: ask by telephone", "callback", id, "err", err)
-				continue
-			}
-			h.log.Info("ivr: asked by telephone", "callback", id, "call", a.CallID, "outcome", a.Outcome)
-		}
-	})
-	return nil
-}
-
 func (h *Hotline) mayAsk() bool {
 	at := h.now().In(workday.Zone)
 	since := at.Sub(workday.DayOf(at).Start())
@@ -66,6 +41,11 @@ func (h *Hotline) mayAsk() bool {
 // call is over. A rating ends the call-back, and a bad one opens another, for a person to make; a call that reached nobody is a try
 // of it. Whoever is shielded or has opted out is not rung, and nobody outside the hours. The error is a *Refusal where a rule says no.
 func (h *Hotline) AskByKey(ctx context.Context, callbackID string, f *flow.Flow) (a Asked, err error) {
+	return h.askByKey(ctx, callbackID, storage.NewID(), f)
+}
+
+// askByKey is AskByKey under a name that the call is to have.
+func (h *Hotline) askByKey(ctx context.Context, callbackID, callID string, f *flow.Flow) (a Asked, err error) {
 	if !h.mayAsk() || h.isDraining() {
 		return a, refuse("hours", "只在9:00至20:00进行按键访评")
 	}
@@ -98,13 +78,13 @@ func (h *Hotline) AskByKey(ctx context.Context, callbackID string, f *flow.Flow)
 	defer cancel(nil)
 	stop := context.AfterFunc(ctx, func() { cancel(ctx.Err()) })
 	defer stop()
-	v := h.enterOut(life, cancel, CallOut{Number: who.Phone, ContactID: cb.ContactID, CallbackID: cb.ID, TicketID: cb.TicketID})
+	v := h.enterOut(life, cancel, CallOut{Number: who.Phone, ContactID: cb.ContactID, CallbackID: cb.ID, TicketID: cb.TicketID, id: callID})
 	v.flow, v.person = f, who
 	v.note(func(r *Record) { r.Flow, r.FlowVersion = f.Name, f.Version })
 	a.CallID = v.rec.ID
 	v.questioned(life)
 	a.Rating = v.record().Rating
-	return a, h.asked(life, &a, v, cb)
+	return a, h.asked(life, &a, v.outcome, cb)
 }
 
 // questioned rings, leads through the flow, and writes the end of the call down.
@@ -164,7 +144,7 @@ func (v *visit) questioned(life context.Context) {
 }
 
 // asked writes down what came of asking somebody.
-func (h *Hotline) asked(ctx context.Context, a *Asked, v *visit, cb ticket.Callback) error {
+func (h *Hotline) asked(ctx context.Context, a *Asked, failed *Refusal, cb ticket.Callback) error {
 	ctx, cancel := after(ctx)
 	defer cancel()
 	err := h.update(ctx, func(tx *storage.Tx) error {
@@ -173,12 +153,12 @@ func (h *Hotline) asked(ctx context.Context, a *Asked, v *visit, cb ticket.Callb
 			a.Outcome = "rated"
 			_, err := h.cfg.Office.FinishCallback(tx, cb.ID, true, "按键访评："+ticket.FromReplyDigit(a.Rating).Label(), ticket.System)
 			return err
-		case v.outcome != nil:
-			a.Outcome = v.outcome.Code
+		case failed != nil:
+			a.Outcome = failed.Code
 			if tries[a.Outcome] == "" {
 				return nil
 			}
-			_, err := h.cfg.Office.AttemptCallback(tx, cb.ID, tries[a.Outcome], "按键访评呼叫："+v.outcome.Message, ticket.System)
+			_, err := h.cfg.Office.AttemptCallback(tx, cb.ID, tries[a.Outcome], "按键访评呼叫："+failed.Message, ticket.System)
 			return err
 		}
 		a.Outcome = "unrated"

@@ -1,14 +1,94 @@
 package ivr_test
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
 	"lianxin/contact"
 	"lianxin/ivr"
+	"lianxin/ivr/flow"
 	"lianxin/storage"
 	"lianxin/ticket"
 )
+
+// questions works on the list of those who are asked by key until the test ends.
+func (h *house) questions(f *flow.Flow) *ivr.Questions {
+	h.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	list := &ivr.Questions{Hotline: h.Hotline, Flow: func() (*flow.Flow, error) { return f, nil }, Every: 50 * time.Millisecond}
+	go func() { defer close(done); _ = list.Run(ctx) }()
+	h.t.Cleanup(func() { cancel(); _ = h.Hotline.Close(); <-done })
+	return list
+}
+
+func (h *house) question(list *ivr.Questions, callback string) (x ivr.Question) {
+	h.t.Helper()
+	h.View(h.t, func(tx *storage.Tx) error {
+		page, _, err := list.List(tx, "", 100, 0)
+		for _, q := range page {
+			if q.CallbackID == callback {
+				x = q
+			}
+		}
+		return err
+	})
+	return x
+}
+
+func TestQuestionsByKeyOutliveTheProgram(t *testing.T) {
+	t.Parallel()
+	h := openAt(t, tenOnMonday)
+	keyed, _ := h.owe()
+	var open, over ticket.Callback
+	must(t, h.DB.Update(patient(t), func(tx *storage.Tx) (err error) {
+		for _, cb := range []*ticket.Callback{&open, &over} {
+			if *cb, err = h.Office.OpenCallback(tx, ticket.Callback{Kind: ticket.CallbackRating, ContactID: keyed.ContactID, CallID: "c" + storage.NewID(), Reason: "短信未送达", By: ticket.Bot}); err != nil {
+				return err
+			}
+		}
+		_, err = h.Office.FinishCallback(tx, over.ID, true, "已回访", ticket.System)
+		return err
+	}))
+	f, err := ivr.LoadFlow("", ivr.SurveyCall)
+	must(t, err)
+	// A program that dies in the first call, where a key was pressed, and in the second, where none was.
+	must(t, h.DB.Update(patient(t), func(tx *storage.Tx) error {
+		for i, cb := range []ticket.Callback{keyed, open} {
+			call := "lost-" + cb.ID
+			if _, err := tx.Exec(`INSERT INTO call_question (callback_id, state, node, call_id, lease, asked_by, asked_at) VALUES ($1, 'calling', 'stage', $2, $3, 'token/1', $4)`,
+				cb.ID, call, storage.At(tenOnMonday.Add(time.Hour)), storage.At(tenOnMonday)); err != nil {
+				return err
+			}
+			if err := ivr.Keep(h.Hotline, tx, ivr.Record{ID: call, Node: "stage", Direction: ivr.Outbound, Started: tenOnMonday, Answered: tenOnMonday, Seen: tenOnMonday, Rating: 2 * (1 - i), Steps: []ivr.Step{}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	list := h.questions(f)
+	h.Until(t, "the keyed one counts", func() bool { x := h.question(list, keyed.ID); return x.Outcome == "rated" && x.Rating == 2 })
+	must(t, h.rings(h.carrier).Reject(486, "Busy Here")) // and the other is rung again
+	h.Until(t, "the other one was busy", func() bool { x := h.question(list, open.ID); return x.Outcome == "busy" && x.Tries == 1 })
+	h.View(t, func(tx *storage.Tx) error {
+		cb, err := h.Office.Callback(tx, keyed.ID)
+		if cb.State != ticket.CallbackDone {
+			t.Errorf("the call-back is %s", cb.State)
+		}
+		return err
+	})
+	var no *ivr.Refusal
+	for _, bad := range []string{over.ID, "nowhere"} {
+		if _, err := list.Add(patient(t), []string{bad}, "token/1"); !errors.As(err, &no) {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+	if err := list.Remove(patient(t), keyed.ID, "token/1"); !errors.Is(err, storage.ErrNotFound) {
+		t.Errorf("taken off after it was asked: %v", err)
+	}
+}
 
 func TestPeopleWhoDoNotTextAreAskedByKey(t *testing.T) {
 	t.Parallel()
@@ -16,7 +96,14 @@ func TestPeopleWhoDoNotTextAreAskedByKey(t *testing.T) {
 	cb, phone := h.owe()
 	f, err := ivr.LoadFlow("", ivr.SurveyCall)
 	must(t, err)
-	must(t, h.Hotline.AskAll([]string{cb.ID}, f))
+	list := h.questions(f)
+	n, err := list.Add(patient(t), []string{cb.ID}, "token/1")
+	must(t, err)
+	again, err := list.Add(patient(t), []string{cb.ID}, "token/1")
+	must(t, err)
+	if n != 1 || again != 0 {
+		t.Errorf("listed %d and %d", n, again)
+	}
 	out := h.rings(h.carrier)
 	if out.To != resident || out.From != "46110110" {
 		t.Errorf("%s calls %s", out.From, out.To)
@@ -30,7 +117,7 @@ func TestPeopleWhoDoNotTextAreAskedByKey(t *testing.T) {
 	hears(t, h.Stage, citizen, "survey.reason", "beep")
 	citizen.Tone(700)
 	time.Sleep(1500 * time.Millisecond)
-	citizen.Tone(0)
+	citizen.Tone(0) // what is asserted below is a second of it
 	must(t, citizen.Press(patient(t), "#"))
 	hears(t, h.Stage, citizen, "goodbye")
 	<-citizen.Done()
@@ -39,6 +126,10 @@ func TestPeopleWhoDoNotTextAreAskedByKey(t *testing.T) {
 		var got ticket.Callback
 		h.View(t, func(tx *storage.Tx) (err error) { got, err = h.Office.Callback(tx, cb.ID); return err })
 		return got.State == ticket.CallbackDone
+	})
+	h.Until(t, "the list says so", func() bool {
+		x := h.question(list, cb.ID)
+		return x.State == ivr.QuestionDone && x.Outcome == "rated" && x.Rating == 4 && x.CallID != ""
 	})
 	r := h.Records(t)[0]
 	if r.Direction != ivr.Outbound || r.Disposition != ivr.Reached || r.Rating != 4 || r.Flow != ivr.SurveyCall {

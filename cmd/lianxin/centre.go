@@ -83,6 +83,7 @@ type centre struct {
 	hotline    *ivr.Hotline
 	flows      *ivr.FlowFiles
 	ringer     *ivr.SurveyCalls // rings people whom no text reaches
+	questions  *ivr.Questions   // rings the persons of call-backs, and asks by key
 	kept       atomic.Pointer[ivr.Retention]
 	seated     map[string]desk.Operator // as the board was told
 	reseat     chan struct{}            // delivers when seats or shifts have changed
@@ -425,7 +426,7 @@ func (c *centre) registered(user string, _ bool) {
 func (c *centre) console() http.Handler {
 	return console.New(console.Deps{
 		DB: c.db, Log: c.log, Hub: c.hub, HTTPS: c.cfg.TLSCert != "", Sample: c.cfg.Sample,
-		Book: c.book, Office: c.office, Gateway: c.gateway, Pictures: &channel.Pictures{Hosts: c.cfg.PictureHosts}, Keeper: c.keeper, Proxies: c.cfg.proxies(), Board: c.board, Calls: ivr.Calls{Vault: c.book.Vault}, Live: c.hotline.Live, Flows: c.flows, Reseat: c.seatsChanged, AskByKey: c.askByKey, RingSurvey: c.ringer.Wake, Softphones: c.softphones,
+		Book: c.book, Office: c.office, Gateway: c.gateway, Pictures: &channel.Pictures{Hosts: c.cfg.PictureHosts}, Keeper: c.keeper, Proxies: c.cfg.proxies(), Board: c.board, Calls: ivr.Calls{Vault: c.book.Vault}, Live: c.hotline.Live, Flows: c.flows, Reseat: c.seatsChanged, Questions: c.questions, RingSurvey: c.ringer.Wake, Softphones: c.softphones,
 		Oversight: c.oversight,
 		Figures:   c.figures,
 		Polls:     c.polls,

@@ -29,17 +29,9 @@ func (c *centre) watchFlows(ctx context.Context) error {
 	return c.flows.Watch(ctx, flowLook, hup)
 }
 
-// openRinger makes what rings people whom no text of the survey reaches.
+// openRinger makes what rings people whom no text of the survey reaches, and the persons of call-backs who are asked by key.
 func (c *centre) openRinger() {
-	c.ringer = &ivr.SurveyCalls{Hotline: c.hotline, Survey: c.survey, Flow: func() (*flow.Flow, error) { return ivr.LoadFlow(c.cfg.Flows, ivr.SurveyCall) },
-		Changed: func() { c.hub.Publish(console.EventSurvey) }}
-}
-
-// askByKey rings people who do not text, as the flow survey-call says.
-func (c *centre) askByKey(callbacks []string) error {
-	f, err := ivr.LoadFlow(c.cfg.Flows, ivr.SurveyCall)
-	if err != nil {
-		return err
-	}
-	return c.hotline.AskAll(callbacks, f)
+	asks := func() (*flow.Flow, error) { return ivr.LoadFlow(c.cfg.Flows, ivr.SurveyCall) }
+	c.ringer = &ivr.SurveyCalls{Hotline: c.hotline, Survey: c.survey, Flow: asks, Changed: func() { c.hub.Publish(console.EventSurvey) }}
+	c.questions = &ivr.Questions{Hotline: c.hotline, Flow: asks}
 }
