@@ -394,8 +394,8 @@ func (w *world) check(after, id string) {
 			}
 			colour = next
 		}
-		if e.Type == "ticket.merged" && colour == Red {
-			if target := w.get(t.MergedInto); t.MergedInto != "" && target.Colour != Red && t.Colour == Red {
+		if e.Type == "ticket.merged" && colour == Red && t.MergedInto != "" { // empty where the merge was undone
+			if target := w.get(t.MergedInto); target.Colour != Red && t.Colour == Red {
 				fail("red, merged into %s", target.Colour)
 			}
 		}
