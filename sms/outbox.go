@@ -129,14 +129,23 @@ var ErrBadText = errors.New("text cannot be queued")
 // extensionPattern leaves room for an access number of 14 digits: carriers take 20 or 21 in all.
 var extensionPattern = regexp.MustCompile(`^\d{0,6}$`)
 
-// Extension returns the extension of ours that a reply was sent to; "" when its carrier has none.
-func (o *Outbox) Extension(in Inbound) string {
+// SentWith tells, of a reply, whether it came to the number that texts with an extension go out from. It is nil where the
+// number tells nothing: the carrier has no sub-numbers, or the reply came to our number alone.
+func (o *Outbox) SentWith(in Inbound) func(extension string) bool {
 	for _, c := range o.Carriers {
-		if e, ok := c.(Extender); ok && c.Name() == in.Carrier {
-			return e.Extension(in.To)
+		if c.Name() != in.Carrier {
+			continue
+		}
+		if e, ok := c.(Extender); ok {
+			if to := e.Extension(in.To); to != "" {
+				return func(extension string) bool { return extension == to }
+			}
+		}
+		if p, ok := c.(Pool); ok && in.To != "" && p.Sender("") != "" {
+			return func(extension string) bool { return p.Sender(extension) == in.To }
 		}
 	}
-	return ""
+	return nil
 }
 
 // Wake makes Run look at once. It never blocks.

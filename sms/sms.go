@@ -106,6 +106,13 @@ type Extender interface {
 	Extension(to string) string
 }
 
+// Pool is a Carrier with several numbers of ours, from which it sends by the text's Extension: two texts with different ones
+// mostly come from different numbers, so that a reply tells by the number that it came to which of them it answers.
+type Pool interface {
+	// Sender returns the number that texts with this extension go out from; "" when there is only one number.
+	Sender(extension string) string
+}
+
 // Sent is the carrier's answer to a submission.
 type Sent struct {
 	CarrierID string // empty when the carrier gives none

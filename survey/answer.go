@@ -100,7 +100,7 @@ func (s *Survey) Reply(tx *storage.Tx, in sms.Inbound) error {
 	var ask *Ask
 	if !in.Phone.IsZero() {
 		a.phoneHash = s.Book.Vault.HashPhone(in.Phone)
-		if ask, a.Place, err = s.match(tx, a.phoneHash, s.Outbox.Extension(in), in.ReceivedAt); err != nil {
+		if ask, a.Place, err = s.match(tx, a.phoneHash, s.Outbox.SentWith(in), in.ReceivedAt); err != nil {
 			return fmt.Errorf("match a reply: %w", err)
 		}
 	}
@@ -177,16 +177,19 @@ func (s *Survey) lexicon() string {
 	return reply.Version()
 }
 
-// match finds the question a reply belongs to: the one whose extension it was sent to; else the number's open one; else the
-// last one, as a correction or as late. Who answers an old text by its extension answers that one, however late.
-func (s *Survey) match(tx *storage.Tx, hash, extension string, at time.Time) (*Ask, string, error) {
-	if extension != "" {
-		asks, err := storage.All(tx, scanAsk, `SELECT `+askColumns+` FROM survey_ask WHERE phone_hash = $1 AND extension = $2 ORDER BY asked_at DESC, id DESC LIMIT 1 `+tx.ForUpdate(), hash, extension)
+// match finds the question a reply belongs to: the last one whose text went out from the number that it came to, where that
+// tells; else the number's open one; else the last one, as a correction or as late. Who answers an old text by its number
+// answers that one, however late.
+func (s *Survey) match(tx *storage.Tx, hash string, sentWith func(extension string) bool, at time.Time) (*Ask, string, error) {
+	if sentWith != nil {
+		asks, err := storage.All(tx, scanAsk, `SELECT `+askColumns+` FROM survey_ask WHERE phone_hash = $1 AND extension <> '' ORDER BY asked_at DESC, id DESC LIMIT 50 `+tx.ForUpdate(), hash)
 		if err != nil {
 			return nil, Stranger, err
 		}
-		if len(asks) > 0 {
-			return &asks[0], cmp.Or(s.placeOf(asks[0], at), Late), nil
+		for i, k := range asks {
+			if sentWith(k.Extension) {
+				return &asks[i], cmp.Or(s.placeOf(k, at), Late), nil
+			}
 		}
 	}
 	asks, err := storage.All(tx, scanAsk, `SELECT `+askColumns+` FROM survey_ask WHERE phone_hash = $1 ORDER BY asked_at DESC, id DESC LIMIT 1 `+tx.ForUpdate(), hash)

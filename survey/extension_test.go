@@ -3,6 +3,7 @@ package survey_test
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -33,6 +34,52 @@ func (c *subNumbers) Send(ctx context.Context, m sms.Message) (sms.Sent, error) 
 func (c *subNumbers) Extension(to string) string {
 	rest, _ := strings.CutPrefix(to, ours)
 	return rest
+}
+
+// pooled is the simulated carrier with two numbers, from which texts go out in turn, and no sub-numbers.
+type pooled struct{ subNumbers }
+
+func (c *pooled) Extension(string) string { return "" }
+func (c *pooled) Sender(extension string) string {
+	n, _ := strconv.Atoi(extension)
+	return fmt.Sprint(ours, n%2)
+}
+
+func TestOfSeveralNumbersTheOneThatIsRepliedToTellsTheTextAndElseTheOpenQuestionDoes(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		carrier := &pooled{subNumbers{Carrier: h.sim, from: map[string][]string{}}}
+		h.outbox.Carriers = []sms.Carrier{carrier}
+		const phone = "19900000001"
+		ask := func(id, day string) (ask, number string) {
+			h.importText(header + fmt.Sprintf("户政,%s,%s 10:00:00,甲,%s,,benxi-huzheng-chuangkou,身份证换领,,\n", id, day, phone))
+			if res := h.run(day); res.Asked != 1 {
+				t.Fatalf("%+v", res)
+			}
+			h.settle()
+			h.view(func(tx *storage.Tx) error {
+				k, err := storage.One(tx, func(r storage.Row) (k [2]string, err error) { return k, r.Scan(&k[0], &k[1]) },
+					`SELECT k.id, k.extension FROM survey_ask k JOIN survey_record r ON r.id = k.record_id WHERE r.source_id = $1`, id)
+				ask, number = k[0], carrier.Sender(k[1])
+				return err
+			})
+			return ask, number
+		}
+		first, one := ask("X1", "2026-11-22")
+		h.set(h.now().AddDate(0, 0, 41)) // past the frequency cap, on a day of the other number
+		second, other := ask("X2", "2027-01-02")
+		if one == other {
+			t.Fatal("both days have one number")
+		}
+		for _, c := range []struct{ to, want, place string }{{one, first, survey.Late}, {other, second, survey.InTime}, {ours + "7", second, survey.Correction}} {
+			h.pass(time.Minute)
+			if _, _, err := h.inbox.Receive(h.ctx, sms.Inbound{Carrier: "sim", CarrierID: c.to, Phone: h.phone(phone), To: c.to, Body: "2"}); err != nil {
+				t.Fatal(err)
+			}
+			if got := h.last(phone); got.AskID != c.want || got.Place != c.place {
+				t.Errorf("the reply to %s: %s of %s, want %s of %s", c.to, got.Place, got.AskID, c.place, c.want)
+			}
+		}
+	})
 }
 
 func TestAReplyToTheSubNumberOfAnOldTextAnswersThatTextAndNotTheNewOne(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"lianxin/schedule"
 	"lianxin/table"
@@ -109,6 +110,12 @@ func cellOf(v any, typ string) (string, error) {
 	case string:
 		return v, nil
 	case []byte:
+		switch typ = strings.ToUpper(typ); {
+		case typ == "UNIQUEIDENTIFIER" && len(v) == 16: // SQL Server; its first three groups are little-endian
+			return fmt.Sprintf("%X-%X-%X-%X-%X", []byte{v[3], v[2], v[1], v[0]}, []byte{v[5], v[4]}, []byte{v[7], v[6]}, v[8:10], v[10:]), nil
+		case typ == "RAW" || typ == "BINARY" || typ == "VARBINARY" || !utf8.Valid(v): // an id, such as Oracle's SYS_GUID()
+			return fmt.Sprintf("%X", v), nil
+		}
 		return string(v), nil
 	case int64:
 		return strconv.FormatInt(v, 10), nil
@@ -117,7 +124,8 @@ func cellOf(v any, typ string) (string, error) {
 	case bool:
 		return strconv.FormatBool(v), nil
 	case time.Time:
-		if typ = strings.ToUpper(typ); typ == "TIMESTAMPTZ" || strings.Contains(typ, "OFFSET") || strings.Contains(typ, "TIME ZONE") {
+		// TIMESTAMPTZ of PostgreSQL, DATETIMEOFFSET of SQL Server, TimeStampTZ_DTY and TimeStampLTZ_DTY of Oracle
+		if typ = strings.ToUpper(typ); strings.Contains(typ, "TZ") || strings.Contains(typ, "OFFSET") || strings.Contains(typ, "TIME ZONE") {
 			return v.Format(time.RFC3339Nano), nil
 		}
 		return v.Format("2006-01-02 15:04:05"), nil

@@ -51,6 +51,7 @@ type carrierSettings struct {
 		AccessKeyID     string             `yaml:"access-key-id"`
 		AccessKeySecret string             `yaml:"access-key-secret"`
 		Endpoint        string             `yaml:"endpoint"`
+		Extend          bool               `yaml:"extend"` // opened on request
 		Templates       []approvedTemplate `yaml:"templates"`
 		pushing         `yaml:",inline"`
 	} `yaml:"aliyun"`
@@ -171,7 +172,7 @@ func (c *centre) wireCarrier(name string, vault *contact.Vault, receipts func(co
 	case "aliyun":
 		a := set.Aliyun
 		carrier, err := aliyun.New(aliyun.Config{AccessKeyID: a.AccessKeyID, AccessKeySecret: a.AccessKeySecret, Endpoint: a.Endpoint, Signature: c.cfg.Signature,
-			Templates: templates(a.Templates), Secret: a.Path, Allow: a.Allow, Proxies: a.Proxies})
+			Extend: a.Extend, Templates: templates(a.Templates), Secret: a.Path, Allow: a.Allow, Proxies: a.Proxies})
 		if err != nil {
 			return nil, err
 		}

@@ -79,7 +79,7 @@ type Config struct {
 
 	TwilioURL     string   `name:"twilio-url" help:"Base URL of the Twilio-compatible service." default:"https://api.twilio.com" env:"LIANXIN_TWILIO_URL"`
 	TwilioAccount string   `name:"twilio-account" help:"Account SID." env:"LIANXIN_TWILIO_ACCOUNT"`
-	TwilioFrom    string   `name:"twilio-from" help:"Sender: a number or a messaging service SID (MG…)." env:"LIANXIN_TWILIO_FROM"`
+	TwilioFrom    string   `name:"twilio-from" help:"Sender: a number, several separated by commas (days go out from them in turn), or a messaging service SID (MG…)." env:"LIANXIN_TWILIO_FROM"`
 	PictureHosts  []string `name:"picture-host" help:"Host that pictures named by media_url of Open311 are fetched from, over HTTPS; .example.com for all below it; may be given again. None: addresses are noted, not fetched." env:"LIANXIN_PICTURE_HOSTS"`
 	PublicURL     string   `name:"public-url" help:"URL under which the outside reaches this server; carriers' webhooks are signed over it." env:"LIANXIN_PUBLIC_URL"`
 

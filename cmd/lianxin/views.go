@@ -45,6 +45,9 @@ func (v viewSettings) check() error {
 	case v.DSN == "" || v.Query == "":
 		return fmt.Errorf("view %s needs dsn and query", v.Name)
 	}
+	if err := v.checkDialect(); err != nil {
+		return fmt.Errorf("view %s (%s): %w", v.Name, v.Driver, err)
+	}
 	return nil
 }
 

@@ -51,6 +51,10 @@ type Config struct {
 	Signature       string     // approved, without 【】
 	Templates       []Template // approved; the first that fits a text is used
 
+	// Extend sends a text's Extension as SmsUpExtendCode, so that its reply comes back to it as dest_code. The service opens
+	// it on request; where it is not open dest_code is the same for all, and replies are laid to the number's open question.
+	Extend bool
+
 	Secret  string   // the {secret} of the paths; empty: nothing is taken that is pushed
 	Allow   []string // addresses or prefixes from which the service pushes
 	Proxies []string // our own reverse proxies, whose X-Forwarded-For is believed
@@ -80,7 +84,10 @@ type Carrier struct {
 	now       func() time.Time
 }
 
-var _ sms.Carrier = (*Carrier)(nil)
+var (
+	_ sms.Carrier  = (*Carrier)(nil)
+	_ sms.Extender = (*Carrier)(nil)
+)
 
 var variable = regexp.MustCompile(`\$\{(\w+)\}`)
 
@@ -172,11 +179,22 @@ func (c *Carrier) Send(ctx context.Context, m sms.Message) (sms.Sent, error) {
 		}
 		params.Set("TemplateParam", string(b))
 	}
+	if c.cfg.Extend && m.Extension != "" {
+		params.Set("SmsUpExtendCode", m.Extension)
+	}
 	var got struct{ BizId string }
 	if err := c.call(ctx, "SendSms", params, m, &got); err != nil {
 		return sms.Sent{}, err
 	}
 	return sms.Sent{CarrierID: got.BizId}, nil
+}
+
+// Extension implements sms.Extender: the service pushes the code alone. What is longer is an access number, and tells nothing.
+func (c *Carrier) Extension(to string) string {
+	if !c.cfg.Extend || len(to) > 6 {
+		return ""
+	}
+	return to
 }
 
 // outID marks the id of a text whose BizId we were never told.

@@ -193,7 +193,7 @@ func (f *fake) send(w http.ResponseWriter, r *http.Request, behaviour smstest.Be
 	}
 	f.mu.Lock()
 	biz := fmt.Sprintf("9006197469364984%02d^0", len(f.sent))
-	f.sent = append(f.sent, map[string]string{"OutId": q.Get("OutId"), "PhoneNum": q.Get("PhoneNumbers"), "Content": "【本溪公安】" + text, "Status": "1", "BizId": biz,
+	f.sent = append(f.sent, map[string]string{"OutId": q.Get("OutId"), "PhoneNum": q.Get("PhoneNumbers"), "Content": "【本溪公安】" + text, "Status": "1", "BizId": biz, "extend": q.Get("SmsUpExtendCode"),
 		"day": time.Now().In(time.FixedZone("CST", 8*3600)).Format("20060102")})
 	f.mu.Unlock()
 	if behaviour == smstest.Silent {
@@ -365,6 +365,22 @@ func TestOnlyApprovedTemplatesAreSent(t *testing.T) {
 	}
 	if len(f.got()) != 1 {
 		t.Errorf("the service has %q", f.got())
+	}
+}
+
+func TestATextCarriesItsExtensionWhereTheServiceOpensIt(t *testing.T) {
+	f, srv := newFake(t)
+	for i, open := range []bool{false, true} {
+		c := carrier(t, srv.URL, func(c *Config) { c.Extend = open })
+		m := message(t, "【本溪公安】试")
+		m.Extension = "042"
+		if _, err := c.Send(context.Background(), m); err != nil {
+			t.Fatal(err)
+		}
+		want := map[bool]string{true: "042"}[open]
+		if got := f.sent[i]["extend"]; got != want || c.Extension("042") != want || c.Extension("106900001234042") != "" {
+			t.Errorf("open %t: sent with %q, a reply to 042 is to %q", open, got, c.Extension("042"))
+		}
 	}
 }
 

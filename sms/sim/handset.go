@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -74,9 +75,14 @@ func (c *Carrier) scanEntry(r storage.Row) (e Entry, err error) {
 	return e, err
 }
 
-// Reply is a resident typing on the handset. It is in the carrier's books when Reply returns nil, and comes to us by
+// Reply is a resident answering the last text on the handset, to the number that it came from. It is in the carrier's books when Reply returns nil, and comes to us by
 // Flush or Run.
 func (c *Carrier) Reply(ctx context.Context, p contact.Phone, body string) (id string, err error) {
+	return c.ReplyTo(ctx, p, "", body)
+}
+
+// ReplyTo is Reply to the text with this id of ours (sms.Message.ID), an older one for example; "" is the last one.
+func (c *Carrier) ReplyTo(ctx context.Context, p contact.Phone, messageID, body string) (id string, err error) {
 	if p.IsZero() {
 		return "", fmt.Errorf("reply from a handset: no number")
 	}
@@ -87,8 +93,16 @@ func (c *Carrier) Reply(ctx context.Context, p contact.Phone, body string) (id s
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(`INSERT INTO sim_reply (id, phone_hash, phone, body, words, at, due) VALUES ($1, $2, $3, '', $4, $5, $6)`,
-			id, c.Vault.HashPhone(p), c.box().Seal(p.Clear()), c.words().Seal(body), storage.At(now), storage.At(now.Add(s.ReplyDelay)))
+		from, err := storage.One(tx, storage.Value[string], `SELECT extension FROM sim_text WHERE phone_hash = $1 AND ($2 = '' OR message_id = $2) ORDER BY accepted_at DESC, id DESC LIMIT 1`,
+			c.Vault.HashPhone(p), messageID)
+		if err != nil && !(errors.Is(err, storage.ErrNotFound) && messageID == "") { // a stranger writes to our number
+			return err
+		}
+		if !s.SubNumbers {
+			from = ""
+		}
+		_, err = tx.Exec(`INSERT INTO sim_reply (id, phone_hash, phone, body, words, at, due, recipient) VALUES ($1, $2, $3, '', $4, $5, $6, $7)`,
+			id, c.Vault.HashPhone(p), c.box().Seal(p.Clear()), c.words().Seal(body), storage.At(now), storage.At(now.Add(s.ReplyDelay)), Number+from)
 		return err
 	})
 	if err != nil {
@@ -226,13 +240,20 @@ func (c *Carrier) handReplies(ctx context.Context, now storage.Time) (int, error
 	if c.Replies == nil {
 		return 0, nil
 	}
-	var due []Entry
+	type typed struct {
+		Entry
+		to string
+	}
+	var due []typed
 	var s Settings
 	err := c.DB.View(ctx, func(tx *storage.Tx) (err error) {
 		if s, err = settings(tx); err != nil {
 			return err
 		}
-		due, err = storage.All(tx, c.scanEntry, `SELECT id, phone, TRUE, body, words, '', at FROM sim_reply WHERE done_at IS NULL AND due <= $1 ORDER BY due, id`, now)
+		due, err = storage.All(tx, func(r storage.Row) (t typed, err error) {
+			t.Entry, err = c.scanEntry(with{r, &t.to})
+			return t, err
+		}, `SELECT id, phone, TRUE, body, words, '', at, recipient FROM sim_reply WHERE done_at IS NULL AND due <= $1 ORDER BY due, id`, now)
 		return err
 	})
 	if err != nil {
@@ -240,7 +261,7 @@ func (c *Carrier) handReplies(ctx context.Context, now storage.Time) (int, error
 	}
 	n := 0
 	for _, e := range due {
-		in := sms.Inbound{Carrier: c.Name(), CarrierID: e.ID, Phone: e.Phone, To: "106900046110110", Body: e.Body, SentAt: e.At}
+		in := sms.Inbound{Carrier: c.Name(), CarrierID: e.ID, Phone: e.Phone, To: cmp.Or(e.to, Number), Body: e.Body, SentAt: e.At}
 		if s.ReplyWithoutIDs {
 			in.CarrierID = ""
 		}
@@ -260,6 +281,14 @@ func (c *Carrier) handReplies(ctx context.Context, now storage.Time) (int, error
 	}
 	return n, nil
 }
+
+// with is a row with one more column at its end.
+type with struct {
+	storage.Row
+	last any
+}
+
+func (w with) Scan(dest ...any) error { return w.Row.Scan(append(dest, w.last)...) }
 
 // done notes what was handed over. Should we die before, it is handed over again.
 func (c *Carrier) done(ctx context.Context, table string, ids []string, now storage.Time) error {

@@ -59,7 +59,10 @@ func (c *Carrier) write(ctx context.Context, fn func(*storage.Tx) error) error {
 	return c.books.Do(ctx, fn)
 }
 
-var _ sms.Carrier = (*Carrier)(nil)
+var (
+	_ sms.Carrier  = (*Carrier)(nil)
+	_ sms.Extender = (*Carrier)(nil)
+)
 
 // Settings say how the carrier behaves. Rates are shares of all texts from 0 to 1. Which text a rate hits follows from
 // the text's number and Seed, so that a run can be repeated.
@@ -82,7 +85,20 @@ type Settings struct {
 	Mute            bool          `json:"mute"`             // cannot be asked about a text
 	ReplyDelay      time.Duration `json:"reply_delay"`      // from handset to us
 	DuplicateReply  bool          `json:"duplicate_reply"`  // every reply is pushed twice
+	SubNumbers      bool          `json:"sub_numbers"`      // texts come from Number with their extension behind it, and are answered there
 	ReplyWithoutIDs bool          `json:"reply_without_id"` // replies carry no id of the carrier
+}
+
+// Number is ours at the simulated carrier; a text comes from it with the text's extension behind it.
+const Number = "10690004611011"
+
+// Extension implements sms.Extender.
+func (c *Carrier) Extension(to string) string {
+	rest, ours := strings.CutPrefix(to, Number)
+	if !ours {
+		return ""
+	}
+	return rest
 }
 
 // Name is "sim".
@@ -178,10 +194,10 @@ func (c *Carrier) Send(ctx context.Context, m sms.Message) (sms.Sent, error) {
 	}
 	err = c.write(ctx, func(tx *storage.Tx) error {
 		deliver := now.Add(s.DeliveryDelay)
-		if _, err := tx.Exec(`INSERT INTO sim_text (id, message_id, phone_hash, phone, body, words, segments, state, code, accepted_at, deliver_at)
-			VALUES ($1, $2, $3, $4, '', $5, $6, 'accepted', $7, $8, $9)`,
+		if _, err := tx.Exec(`INSERT INTO sim_text (id, message_id, phone_hash, phone, body, words, segments, state, code, accepted_at, deliver_at, extension)
+			VALUES ($1, $2, $3, $4, '', $5, $6, 'accepted', $7, $8, $9, $10)`,
 			id, m.ID, c.Vault.HashPhone(m.Phone), c.box().Seal(m.Phone.Clear()), c.words().Seal(m.Body), sms.Measure(m.Body).Segments, fate,
-			storage.At(now), storage.At(deliver)); err != nil {
+			storage.At(now), storage.At(deliver), m.Extension); err != nil {
 			return err
 		}
 		return s.planReceipts(tx, id, m.Phone, now, deliver, fate)

@@ -2,6 +2,7 @@ package sim_test
 
 import (
 	"context"
+	"maps"
 	"path/filepath"
 	"testing"
 	"time"
@@ -120,6 +121,41 @@ func TestRatesHitTheirShareAndTheSameNumbersAgain(t *testing.T) {
 			t.Errorf("…%s failed in %d of 2 rounds", p[7:], n)
 		}
 	}
+}
+
+func TestAHandsetAnswersToTheNumberThatATextCameFrom(t *testing.T) {
+	storagetest.Each(t, func(t *testing.T, db *storage.DB) {
+		ctx := context.Background()
+		now := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
+		to := map[string]string{}
+		c := &sim.Carrier{DB: db, Vault: vault(t), Now: func() time.Time { return now },
+			Replies: func(_ context.Context, in sms.Inbound) error { to[in.Body] = in.To; return nil }}
+		if err := c.Set(ctx, sim.Settings{SubNumbers: true}); err != nil {
+			t.Fatal(err)
+		}
+		p := phone(t, "13804140001")
+		for _, extension := range []string{"041", "042"} {
+			if _, err := c.Send(ctx, sms.Message{ID: "text" + extension, Phone: p, Body: "试", Extension: extension, Attempt: 1}); err != nil {
+				t.Fatal(err)
+			}
+			now = now.Add(time.Minute)
+		}
+		c.Reply(ctx, p, "the last")
+		c.ReplyTo(ctx, p, "text041", "the first")
+		c.Reply(ctx, phone(t, "13804140002"), "a stranger")
+		if _, err := c.ReplyTo(ctx, p, "text043", "none"); err == nil {
+			t.Error("a text that was never sent was answered")
+		}
+		if _, err := c.Flush(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if want := map[string]string{"the last": sim.Number + "042", "the first": sim.Number + "041", "a stranger": sim.Number}; !maps.Equal(to, want) {
+			t.Errorf("replies went to %v, want %v", to, want)
+		}
+		if c.Extension(sim.Number+"042") != "042" || c.Extension(sim.Number) != "" || c.Extension("1") != "" {
+			t.Error("extensions are not told from the number")
+		}
+	})
 }
 
 func TestRepliesOfAHandsetReachUsOnce(t *testing.T) {

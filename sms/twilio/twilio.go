@@ -34,7 +34,7 @@ type Config struct {
 	AccountSID          string        // AC…
 	AuthToken           string        // signs in, and proves webhooks
 	SecondToken         string        // accepted on webhooks too while tokens are rotated; may be empty
-	From                string        // our number; or
+	From                string        // our number, or several separated by commas, from which texts go out by their Extension; or
 	MessagingServiceSID string        // MG…
 	BaseURL             string        // https://api.twilio.com when empty
 	PublicURL           string        // where Twilio reaches StatusPath and InboundPath: https://host[/prefix]; empty: no webhooks
@@ -55,9 +55,13 @@ type Carrier struct {
 	public *url.URL // nil: none
 	codes  map[int]sms.Kind
 	next   http.RoundTripper
+	pool   []string // our numbers; none with a messaging service
 }
 
-var _ sms.Carrier = (*Carrier)(nil)
+var (
+	_ sms.Carrier = (*Carrier)(nil)
+	_ sms.Pool    = (*Carrier)(nil)
+)
 
 var (
 	sidPattern   = regexp.MustCompile(`^AC[0-9a-fA-F]{32}$`)
@@ -81,6 +85,15 @@ func New(cfg Config) (*Carrier, error) {
 	}
 	if (cfg.From == "") == (cfg.MessagingServiceSID == "") {
 		return nil, errors.New("twilio: give either a sender number or a messaging service")
+	}
+	for _, n := range strings.FieldsFunc(cfg.From, func(r rune) bool { return r == ',' || r == ' ' }) {
+		if slices.Contains(c.pool, n) {
+			return nil, errors.New("twilio: a sender number stands twice")
+		}
+		c.pool = append(c.pool, n)
+	}
+	if cfg.From != "" && len(c.pool) == 0 {
+		return nil, errors.New("twilio: no sender number")
 	}
 	var err error
 	if c.base, err = checkURL(cfg.BaseURL); err != nil {
@@ -109,7 +122,9 @@ func New(cfg Config) (*Carrier, error) {
 			c.codes[code] = kind
 		}
 	}
-	c.next = http.DefaultTransport.(*http.Transport).Clone()
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConns, t.MaxIdleConnsPerHost = 0, 256 // as many as there are senders
+	c.next = t
 	return c, nil
 }
 
@@ -149,7 +164,7 @@ func (c *Carrier) Send(ctx context.Context, m sms.Message) (sms.Sent, error) {
 	if c.cfg.MessagingServiceSID != "" {
 		p.SetMessagingServiceSid(c.cfg.MessagingServiceSID)
 	} else {
-		p.SetFrom(c.cfg.From)
+		p.SetFrom(c.sender(m.Extension))
 	}
 	if c.public != nil {
 		p.SetStatusCallback(c.public.String() + StatusPath + "?id=" + url.QueryEscape(m.ID))
@@ -166,6 +181,20 @@ func (c *Carrier) Send(ctx context.Context, m sms.Message) (sms.Sent, error) {
 		return sms.Sent{}, errors.New("twilio: the answer names no message")
 	}
 	return sms.Sent{CarrierID: *got.Sid}, nil
+}
+
+// sender is the number that a text with this extension goes out from.
+func (c *Carrier) sender(extension string) string {
+	n, _ := strconv.Atoi(extension) // none is the first
+	return c.pool[n%len(c.pool)]
+}
+
+// Sender implements sms.Pool: consecutive extensions go out from one number after the other.
+func (c *Carrier) Sender(extension string) string {
+	if len(c.pool) < 2 {
+		return ""
+	}
+	return c.sender(extension)
 }
 
 // Find implements sms.Carrier: by Twilio's id when we know it, else among the texts to the number.

@@ -173,6 +173,31 @@ func TestSubmissionCarriesOurIdAndValidity(t *testing.T) {
 	}
 }
 
+func TestATextGoesOutFromTheNumberThatItsExtensionNames(t *testing.T) {
+	f, srv := newFake(t)
+	c := carrier(t, srv.URL, func(c *twilio.Config) { c.From = "+15550001111, +15550002222,+15550003333" })
+	outbox := &sms.Outbox{Carriers: []sms.Carrier{c}}
+	for i, extension := range []string{"", "000", "001", "002", "003"} {
+		m := message(t)
+		m.Extension = extension
+		if _, err := c.Send(context.Background(), m); err != nil {
+			t.Fatal(err)
+		}
+		from := f.forms[i].Get("From")
+		if want := []string{"+15550001111", "+15550001111", "+15550002222", "+15550003333", "+15550001111"}[i]; from != want {
+			t.Errorf("%q went out from %s, want %s", extension, from, want)
+		}
+		sent := outbox.SentWith(sms.Inbound{Carrier: "twilio", To: from})
+		if sent == nil || !sent(extension) || sent("001") != (extension == "001") {
+			t.Errorf("a reply to %s is not laid to %q", from, extension)
+		}
+	}
+	outbox.Carriers = []sms.Carrier{carrier(t, srv.URL)}
+	if outbox.SentWith(sms.Inbound{Carrier: "twilio", To: "+15550001111"}) != nil {
+		t.Error("a single number tells which text is answered")
+	}
+}
+
 func TestStatusesOfFoundTexts(t *testing.T) {
 	for status, want := range map[string]sms.State{"accepted": sms.Accepted, "scheduled": sms.Accepted, "queued": sms.Accepted, "sending": sms.Accepted,
 		"sent": sms.Accepted, "delivered": sms.Delivered, "read": sms.Delivered, "undelivered": sms.Failed, "failed": sms.Failed, "canceled": sms.Failed,
@@ -211,14 +236,16 @@ func TestSettingsAreChecked(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, spoil := range map[string]func(*twilio.Config){
-		"sid":           func(c *twilio.Config) { c.AccountSID = "AC1" },
-		"token":         func(c *twilio.Config) { c.AuthToken = "secret with blanks" },
-		"no sender":     func(c *twilio.Config) { c.From = "" },
-		"two senders":   func(c *twilio.Config) { c.MessagingServiceSID = "MG" },
-		"base URL":      func(c *twilio.Config) { c.BaseURL = "api.twilio.com" },
-		"public URL":    func(c *twilio.Config) { c.PublicURL = "https://x?y" },
-		"code twice":    func(c *twilio.Config) { c.Codes = []byte("refused: [1]\nstopped: [1]\n") },
-		"unknown class": func(c *twilio.Config) { c.Codes = []byte("nonsense: [1]\n") },
+		"sid":            func(c *twilio.Config) { c.AccountSID = "AC1" },
+		"token":          func(c *twilio.Config) { c.AuthToken = "secret with blanks" },
+		"no sender":      func(c *twilio.Config) { c.From = "" },
+		"two senders":    func(c *twilio.Config) { c.MessagingServiceSID = "MG" },
+		"twice a sender": func(c *twilio.Config) { c.From = "+1555,+1555" },
+		"blank sender":   func(c *twilio.Config) { c.From = " , " },
+		"base URL":       func(c *twilio.Config) { c.BaseURL = "api.twilio.com" },
+		"public URL":     func(c *twilio.Config) { c.PublicURL = "https://x?y" },
+		"code twice":     func(c *twilio.Config) { c.Codes = []byte("refused: [1]\nstopped: [1]\n") },
+		"unknown class":  func(c *twilio.Config) { c.Codes = []byte("nonsense: [1]\n") },
 	} {
 		cfg := good
 		spoil(&cfg)
