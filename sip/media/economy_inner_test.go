@@ -73,7 +73,7 @@ func TestSocketIsAskedOncePerFrameAndNothingStaysInIt(t *testing.T) {
 	if len(w.in) > 0 {
 		t.Errorf("%d packets stayed in the socket of a sender out of step", len(w.in))
 	}
-	l.publish()
+	l.publishAll()
 	if s := l.Stats(); s.Lost > 0 || s.PacketsIn != uint64(n) {
 		t.Errorf("%d packets sent: %+v", n, s)
 	}
@@ -121,7 +121,7 @@ func TestWhoBeginsToListenHearsThisLegAlone(t *testing.T) {
 	if voices < 30*FrameSamples {
 		t.Errorf("%d samples of the voice were heard", voices)
 	}
-	if l.publish(); l.now.PacketsIn != 80 {
+	if l.publishAll(); l.now.PacketsIn != 80 {
 		t.Errorf("%+v", l.now)
 	}
 }

@@ -79,7 +79,7 @@ func TestFloodDoesNotKeepThePeerWaiting(t *testing.T) {
 		w.in = append(w.in, datagram{atSDP, b})
 		l.frame(tick)
 	}
-	l.publish()
+	l.publishAll()
 	if s := l.Stats(); s.PacketsIn != 200 || s.Foreign != 3000 || s.Lost != 0 {
 		t.Errorf("%+v", s)
 	}

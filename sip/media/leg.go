@@ -296,9 +296,7 @@ func (l *Leg) frame(tick int64) {
 	}
 	l.control(tick)
 	l.watch(tick)
-	if l.turnOf(tick, publishTicks) {
-		l.publish()
-	}
+	l.publish(tick)
 }
 
 // phases is a multiple of all intervals of turnOf.
