@@ -113,7 +113,19 @@ func TestWindowGivesTheNextAllowedMoment(t *testing.T) {
 			t.Errorf("Next(%s) = %s, want %s", in, got.In(shanghai), want)
 		}
 	}
-	for s, ok := range map[string]bool{"09:00-20:00": true, "00:00-24:00": true, "20:00-09:00": false, "9-20": false, "09:00-25:00": false, "09:70-10:00": false} {
+	noon, err := sms.ParseWindow("09:00-11:30, 14:00-20:00")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for in, want := range map[string]string{
+		"2026-11-23 08:00:00": "2026-11-23 09:00:00", "2026-11-23 11:29:59": "2026-11-23 11:29:59", "2026-11-23 11:30:00": "2026-11-23 14:00:00",
+		"2026-11-23 13:59:59": "2026-11-23 14:00:00", "2026-11-23 14:00:00": "2026-11-23 14:00:00", "2026-11-23 20:00:00": "2026-11-24 09:00:00",
+	} {
+		if got := noon.Next(at(in).UTC()); !got.Equal(at(want)) {
+			t.Errorf("with a break, Next(%s) = %s, want %s", in, got.In(shanghai), want)
+		}
+	}
+	for s, ok := range map[string]bool{"09:00-20:00": true, "09:00-12:00,12:00-20:00": false, "09:00-12:00,11:00-20:00": false, "09:00-12:00,": false, "09:00-20:00x": false, "00:00-24:00": true, "20:00-09:00": false, "9-20": false, "09:00-25:00": false, "09:70-10:00": false} {
 		if _, err := sms.ParseWindow(s); (err == nil) != ok {
 			t.Errorf("ParseWindow(%q): %v", s, err)
 		}

@@ -1,30 +1,59 @@
 package sms
 
 import (
+	"errors"
 	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
 	"time"
 
 	"lianxin/workday"
 )
 
-// Window is the part of each day, Asia/Shanghai, in which texts go out: [From, To) after midnight. The zero Window is
-// the whole day.
-type Window struct{ From, To time.Duration }
+// Window is the part of each day, Asia/Shanghai, in which texts go out: [From, To) after midnight, without the break
+// [BreakFrom, BreakTo) at noon; both of it zero is none. The zero Window is the whole day.
+type Window struct{ From, To, BreakFrom, BreakTo time.Duration }
 
 // DefaultWindow is 09:00 to 20:00.
-var DefaultWindow = Window{9 * time.Hour, 20 * time.Hour}
+var DefaultWindow = Window{From: 9 * time.Hour, To: 20 * time.Hour}
 
-// ParseWindow reads "09:00-20:00"; "00:00-24:00" is the whole day.
+// ParseWindow reads "09:00-20:00", or "09:00-12:00,14:00-20:00" with a break; "00:00-24:00" is the whole day.
 func ParseWindow(s string) (Window, error) {
-	var h1, m1, h2, m2 int
-	if _, err := fmt.Sscanf(s, "%d:%d-%d:%d", &h1, &m1, &h2, &m2); err != nil {
-		return Window{}, fmt.Errorf("sending window %q: want 09:00-20:00", s)
+	morning, afternoon, broken := strings.Cut(s, ",")
+	from, to, err := parseSpan(morning)
+	if err != nil {
+		return Window{}, fmt.Errorf("sending window %q: %w", s, err)
 	}
-	w := Window{time.Duration(h1)*time.Hour + time.Duration(m1)*time.Minute, time.Duration(h2)*time.Hour + time.Duration(m2)*time.Minute}
-	if m1 > 59 || m2 > 59 || w.From < 0 || w.To <= w.From || w.To > 24*time.Hour {
-		return Window{}, fmt.Errorf("sending window %q: want a time, a later time, within one day", s)
+	w := Window{From: from, To: to}
+	if broken {
+		if w.BreakTo, w.To, err = parseSpan(afternoon); err != nil {
+			return Window{}, fmt.Errorf("sending window %q: %w", s, err)
+		}
+		if w.BreakFrom = to; w.BreakTo <= w.BreakFrom {
+			return Window{}, fmt.Errorf("sending window %q: the second part must begin after the end of the first", s)
+		}
 	}
 	return w, nil
+}
+
+var spanPattern = regexp.MustCompile(`^(\d{1,2}):(\d{2})-(\d{1,2}):(\d{2})$`)
+
+func parseSpan(s string) (from, to time.Duration, err error) {
+	m := spanPattern.FindStringSubmatch(strings.TrimSpace(s))
+	if m == nil {
+		return 0, 0, errors.New("want 09:00-20:00, or 09:00-12:00,14:00-20:00")
+	}
+	var n [4]int
+	for i := range n {
+		n[i], _ = strconv.Atoi(m[i+1])
+	}
+	from = time.Duration(n[0])*time.Hour + time.Duration(n[1])*time.Minute
+	to = time.Duration(n[2])*time.Hour + time.Duration(n[3])*time.Minute
+	if n[1] > 59 || n[3] > 59 || to <= from || to > 24*time.Hour {
+		return 0, 0, errors.New("want a time, a later time, within one day")
+	}
+	return from, to, nil
 }
 
 // Next is the first moment at or after t at which texts may go out.
@@ -38,6 +67,8 @@ func (w Window) Next(t time.Time) time.Time {
 		return day.At(w.From)
 	case since >= w.To:
 		return day.Add(1).At(w.From)
+	case w.BreakFrom <= since && since < w.BreakTo:
+		return day.At(w.BreakTo)
 	}
 	return t
 }

@@ -68,7 +68,7 @@ type Config struct {
 
 	Records   string   `name:"records-folder" help:"Folder into which other systems put files of service records (CSV, XLSX); each is read once and moved to done/ or failed/ with a report." env:"LIANXIN_RECORDS_FOLDER" type:"path"`
 	SurveyAt  string   `name:"survey-at" help:"When yesterday's users are asked: five cron fields, Asia/Shanghai." default:"30 9 * * *" env:"LIANXIN_SURVEY_AT"`
-	Window    string   `name:"sms-window" help:"When texts may be sent, Asia/Shanghai." default:"09:00-20:00" env:"LIANXIN_SMS_WINDOW"`
+	Window    string   `name:"sms-window" help:"When texts may be sent, Asia/Shanghai; with a break at noon: 09:00-12:00,14:00-20:00." default:"09:00-20:00" env:"LIANXIN_SMS_WINDOW"`
 	Carriers  []string `name:"sms-carrier" help:"Carriers of texts in order of preference: sim (the simulated handset), twilio, kannel, cmpp, aliyun, tencent. What the first surely did not take goes to the next. Accounts stand in the configuration file." enum:"sim,twilio,kannel,cmpp,aliyun,tencent" default:"sim" env:"LIANXIN_SMS_CARRIER"`
 	SMSRate   float64  `name:"sms-rate" help:"Segments a second to each carrier at most; single carriers by carriers.rates in the configuration file." default:"20" env:"LIANXIN_SMS_RATE"`
 	SMSTotal  float64  `name:"sms-total-rate" help:"Segments a second to all carriers together; 0 is no limit." default:"0" env:"LIANXIN_SMS_TOTAL_RATE"`
