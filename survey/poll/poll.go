@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -388,7 +389,7 @@ func (o *Office) Take(tx *storage.Tx, token string, a Answer) error {
 		return err
 	}
 	for i, w := range a.Words {
-		a.Words[i] = contact.MaskText(strings.TrimSpace(w))
+		a.Words[i] = scrub(w)
 	}
 	part, err := storage.One(tx, storage.Value[string], `SELECT part FROM poll_invitation WHERE token_hash = $1`, o.tokenHash(token))
 	if err != nil {
@@ -409,6 +410,28 @@ func (o *Office) Take(tx *storage.Tx, token string, a Answer) error {
 		return fmt.Errorf("answer a poll: %w", err)
 	}
 	return nil
+}
+
+var (
+	hiddenNumber = regexp.MustCompile(`[\d\pL._%+-]*\*{2,}[\dA-Za-z@._-]*`)
+	hiddenName   = regexp.MustCompile(`\p{Han}\*+`)
+	anyNumber    = regexp.MustCompile(`\d(?:[- ]?\d){4,}`)
+)
+
+// scrub takes out of words whatever tells of one person. What masking leaves (139****5678, 王*) is too much here: among some
+// hundred invited people the last digits of a number are one of them.
+func scrub(words string) string {
+	words = contact.MaskText(strings.TrimSpace(words))
+	for _, re := range []*regexp.Regexp{hiddenName, hiddenNumber, anyNumber} {
+		words = re.ReplaceAllStringFunc(words, func(found string) string {
+			if re == hiddenNumber { // what stands before the number is no part of it
+				at := strings.IndexFunc(found, func(r rune) bool { return r < 0x80 })
+				return found[:at] + "〔已隐去〕"
+			}
+			return "〔已隐去〕"
+		})
+	}
+	return words
 }
 
 // Job ends polls whose time is over, on the node that has their keys, and destroys keys that a crash has left.

@@ -495,7 +495,7 @@ func TestResultsAreCountedByHandAndSmallGroupsAreTogether(t *testing.T) {
 		if fmt.Sprint(all[2].Whole.Count) != "[14 0 0]" {
 			t.Errorf("%+v", all[2].Whole)
 		}
-		if len(all[3].Words) != 1 || strings.Contains(all[3].Words[0], "13812345678") || strings.Contains(all[3].Words[0], "王小二") {
+		if len(all[3].Words) != 1 || all[3].Words[0] != "请联系我〔已隐去〕，我叫〔已隐去〕。" {
 			t.Errorf("words %q", all[3].Words)
 		}
 		return nil
@@ -530,6 +530,19 @@ func FuzzGroupsTogetherAreLargeEnough(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestWordsKeepNothingOfANumberOrAName(t *testing.T) {
+	for in, want := range map[string]string{
+		"请联系我139 1234 5678谢谢":                 "请联系我〔已隐去〕谢谢",
+		"我是业主王小二，身份证210502198001011234":       "我是业主〔已隐去〕，身份证〔已隐去〕",
+		"群号 1234567，邮箱 zhang.san@example.com": "群号 〔已隐去〕，邮箱 〔已隐去〕",
+		"110出警3分钟就到，2026年很满意":                 "110出警3分钟就到，2026年很满意",
+	} {
+		if got := scrub(in); got != want {
+			t.Errorf("%q is kept as %q, want %q", in, got, want)
+		}
+	}
 }
 
 func TestQuestionsAreReadAndWrittenAlike(t *testing.T) {
