@@ -53,6 +53,7 @@ func (v *matterView) outside() bool {
 func (v *matterView) fillBad(b *oversee.BadRating) {
 	v.unit("rated", b.Rated)
 	v.fact("window", b.Window)
+	v.fact("clerk-no", b.Clerk)
 	v.when("raised-at", b.RaisedAt)
 	v.when("contact-due", b.ContactDue)
 	v.when("contacted-at", b.ContactedAt)

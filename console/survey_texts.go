@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -52,6 +53,9 @@ func (s *Server) surveyFigures(w http.ResponseWriter, r *http.Request, u *user) 
 		return
 	}
 	v.Tables = []figuresTable{{"by-class", v.Figures.ByClass, true}, {"by-unit", v.Figures.ByUnit, true}, {"by-carrier", v.Figures.ByChannel, false}, {"by-day", v.Figures.ByDay, false}}
+	if len(v.Figures.ByWindow) > 0 {
+		v.Tables = slices.Insert(v.Tables, 2, figuresTable{"by-window", v.Figures.ByWindow, true})
+	}
 	s.render(w, r, http.StatusOK, "survey-figures", "", "survey-figures", v)
 }
 

@@ -218,8 +218,9 @@ type Figures struct {
 	ByUnit    []Row
 	ByChannel []Row // of what was sent, by the carrier that had it last
 	ByDay     []Row
-	Strangers int // replies received that day from numbers that were never asked, or too long ago
-	Undecided int // records of the day about which no run has decided yet
+	ByWindow  []Row // of records whose source tells the window
+	Strangers int   // replies received that day from numbers that were never asked, or too long ago
+	Undecided int   // records of the day about which no run has decided yet
 	Metric    Metric
 	Versions  []string // of the configurations that decided
 }

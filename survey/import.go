@@ -262,7 +262,10 @@ func (im *importer) parse(cells []string, number int, bad table.Bad) (p parsed, 
 		return refuse("future")
 	}
 	p.rec = Record{Class: class.Code, SourceID: p.line.SourceID, ServiceAt: at, ServiceDay: workday.DayOf(at), Unit: im.units[fold(get(colUnit))],
-		Matter: get(colMatter), Mark: get(colMark)}
+		Matter: get(colMatter), Mark: get(colMark), Window: get(colWindow), Clerk: get(colClerk)}
+	if len(p.rec.Window) > 60 || len(p.rec.Clerk) > 60 {
+		return refuse("too_long")
+	}
 	p.person = person{Name: contact.NameOf(get(colName)).Clear(), Phone: get(colPhone), Remark: get(colRemark)}
 	if p.rec.Unit == "" {
 		p.line.setCode("no_unit")

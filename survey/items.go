@@ -46,7 +46,11 @@ func (s *Survey) Between(tx *storage.Tx, first, last workday.Day) (Figures, erro
 	for _, c := range slices.Sorted(maps.Keys(channels)) {
 		f.ByChannel = append(f.ByChannel, m.row(c, channelName(c), channels[c]))
 	}
-	for _, rows := range [][]Row{f.ByClass, f.ByUnit, f.ByChannel} {
+	windows := slices.DeleteFunc(slices.Clone(items), func(i Item) bool { return i.Window == "" })
+	f.ByWindow = m.group(windows, func(i Item) (string, string) {
+		return i.unitKey() + "/" + i.Window, i.UnitName + " " + windowName(i.Window)
+	})
+	for _, rows := range [][]Row{f.ByClass, f.ByUnit, f.ByChannel, f.ByWindow} {
 		m.rank(rows)
 	}
 	if f.Strangers, err = storage.One(tx, storage.Value[int], `SELECT COUNT(*) FROM survey_answer WHERE place = 'stranger' AND received_at >= $1 AND received_at < $2`,
@@ -62,7 +66,7 @@ func (s *Survey) Between(tx *storage.Tx, first, last workday.Day) (Figures, erro
 const (
 	itemFlags = `r.class, r.unit, d.day, d.reason, COALESCE(m.state, ''), COALESCE(m.carrier, ''), COALESCE(k.rating, 0), k.replied_at IS NOT NULL,
 		COALESCE(k.opted_out, FALSE), x.id IS NOT NULL, COALESCE(k.rated_at - k.asked_at <= $3, FALSE), COALESCE(a.pending, 0) > 0, COALESCE(a.late, 0) > 0,
-		COALESCE(a.tickets, 0) > 0, d.probability, COALESCE(k.via, '')`
+		COALESCE(a.tickets, 0) > 0, d.probability, COALESCE(k.via, ''), r.window_no`
 	itemTables = `FROM survey_decision d JOIN survey_record r ON r.id = d.record_id LEFT JOIN survey_ask k ON k.record_id = d.record_id LEFT JOIN sms m ON m.id = k.sms_id
 		LEFT JOIN survey_exclusion x ON x.answer_id = k.answer_id AND x.state = 'excluded' AND k.answer_id <> ''
 		LEFT JOIN (SELECT ask_id, SUM(CASE WHEN place = 'late' THEN 1 ELSE 0 END) AS late, SUM(CASE WHEN review = 'pending' THEN 1 ELSE 0 END) AS pending,
@@ -70,8 +74,16 @@ const (
 			FROM survey_answer WHERE ask_id IN (SELECT id FROM survey_ask WHERE day >= $1 AND day <= $2) GROUP BY ask_id) a ON a.ask_id = k.id
 		WHERE d.day >= $1 AND d.day <= $2`
 	openTable = `FROM survey_record r WHERE r.service_day >= $1 AND r.service_day <= $2 AND r.decided = FALSE`
-	groups    = `1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16`
+	groups    = `1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17`
 )
+
+// windowName is a window for staff: sources write 3, 03号 or 出生登记窗口.
+func windowName(w string) string {
+	if strings.Trim(w, "0123456789") == "" {
+		return w + "号窗口"
+	}
+	return w
+}
 
 // channelName is a channel for staff.
 func channelName(c string) string {
@@ -104,7 +116,7 @@ func (s *Survey) flagged(tx *storage.Tx, query string, args ...any) ([]Item, err
 			i.Probability = 1
 		} else {
 			err = row.Scan(&i.Class, &i.Unit, &i.Day, &i.Reason, &i.SMS, &i.Carrier, &i.Rating, &i.Replied, &i.OptedOut, &i.Excluded, &early, &pending, &late, &ticket,
-				&i.Probability, &i.Via, &i.times, &i.ID)
+				&i.Probability, &i.Via, &i.Window, &i.times, &i.ID)
 		}
 		if err != nil {
 			return i, err

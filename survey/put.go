@@ -108,7 +108,7 @@ func (im *importer) putAll(tx *storage.Tx, lines []parsed) error {
 		}
 	}
 	entered, err := storage.Inserted(tx, storage.Value[string], `INSERT INTO survey_record (id, class, source_id, digest, revision, service_at, service_day, unit, matter, mark,
-		phone_hash, phone_error, person, import_id, line, imported_at)`, rows, `ON CONFLICT (class, source_id) DO NOTHING RETURNING id`)
+		phone_hash, phone_error, person, import_id, line, imported_at, window_no, clerk_no)`, rows, `ON CONFLICT (class, source_id) DO NOTHING RETURNING id`)
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func (im *importer) row(id string, p *parsed) ([]any, error) {
 		return nil, err
 	}
 	return []any{id, p.rec.Class, p.rec.SourceID, p.digest, 1, storage.At(p.rec.ServiceAt), p.rec.ServiceDay, p.rec.Unit, p.rec.Matter, p.rec.Mark,
-		p.phoneHash, p.phoneErr, im.s.Book.Vault.For("survey.person").Seal(string(who)), im.out.ID, p.line.Number, storage.At(im.s.now())}, nil
+		p.phoneHash, p.phoneErr, im.s.Book.Vault.For("survey.person").Seal(string(who)), im.out.ID, p.line.Number, storage.At(im.s.now()), p.rec.Window, p.rec.Clerk}, nil
 }
 
 // correct replaces what a record says, and keeps what it said.
@@ -141,9 +141,9 @@ func (im *importer) correct(tx *storage.Tx, p *parsed, was known) error {
 		return err
 	}
 	_, err = tx.Exec(`UPDATE survey_record SET digest = $2, revision = $3, service_at = $4, service_day = $5, unit = $6, matter = $7, mark = $8,
-			phone_hash = $9, phone_error = $10, person = $11, import_id = $12, line = $13, imported_at = $14 WHERE id = $1`,
+			phone_hash = $9, phone_error = $10, person = $11, import_id = $12, line = $13, imported_at = $14, window_no = $15, clerk_no = $16 WHERE id = $1`,
 		was.id, p.digest, was.revision+1, storage.At(p.rec.ServiceAt), p.rec.ServiceDay, p.rec.Unit, p.rec.Matter, p.rec.Mark,
-		p.phoneHash, p.phoneErr, im.s.Book.Vault.For("survey.person").Seal(string(who)), im.out.ID, p.line.Number, storage.At(im.s.now()))
+		p.phoneHash, p.phoneErr, im.s.Book.Vault.For("survey.person").Seal(string(who)), im.out.ID, p.line.Number, storage.At(im.s.now()), p.rec.Window, p.rec.Clerk)
 	return err
 }
 

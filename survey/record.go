@@ -20,10 +20,12 @@ type Record struct {
 	Unit       string        `json:"unit"` // unit id, "" when the source named none that we know
 	Matter     string        `json:"matter"`
 	Mark       string        `json:"mark"`
-	Revision   int           `json:"-"` // 1, and one more with each correction
-	Name       contact.Name  `json:"-"` // masked wherever it is shown
-	Phone      contact.Phone `json:"-"` // zero when it cannot be texted
-	PhoneError string        `json:"-"` // why not: code of a contact.NumberError
+	Window     string        `json:"window,omitempty"` // number of the window, "" when the source tells none
+	Clerk      string        `json:"clerk,omitempty"`  // number of the clerk, never a name
+	Revision   int           `json:"-"`                // 1, and one more with each correction
+	Name       contact.Name  `json:"-"`                // masked wherever it is shown
+	Phone      contact.Phone `json:"-"`                // zero when it cannot be texted
+	PhoneError string        `json:"-"`                // why not: code of a contact.NumberError
 	ImportID   string        `json:"-"`
 	Line       int           `json:"-"`
 	ImportedAt time.Time     `json:"-"`
@@ -32,13 +34,13 @@ type Record struct {
 	person    *person // a pointer, so that no printed Record shows what is in it
 }
 
-const recordColumns = `r.id, r.class, r.source_id, r.revision, r.service_at, r.service_day, r.unit, r.matter, r.mark, r.phone_hash, r.phone_error, r.person, r.import_id, r.line, r.imported_at`
+const recordColumns = `r.id, r.class, r.source_id, r.revision, r.service_at, r.service_day, r.unit, r.matter, r.mark, r.phone_hash, r.phone_error, r.person, r.import_id, r.line, r.imported_at, r.window_no, r.clerk_no`
 
 // recordFields are where a row's recordColumns are read to; finish completes the record afterwards.
 func (s *Survey) recordFields(r *Record) (dest []any, finish func() error) {
 	var at, imported storage.Time
 	var sealed []byte
-	dest = []any{&r.ID, &r.Class, &r.SourceID, &r.Revision, &at, &r.ServiceDay, &r.Unit, &r.Matter, &r.Mark, &r.phoneHash, &r.PhoneError, &sealed, &r.ImportID, &r.Line, &imported}
+	dest = []any{&r.ID, &r.Class, &r.SourceID, &r.Revision, &at, &r.ServiceDay, &r.Unit, &r.Matter, &r.Mark, &r.phoneHash, &r.PhoneError, &sealed, &r.ImportID, &r.Line, &imported, &r.Window, &r.Clerk}
 	return dest, func() error {
 		r.ServiceAt, r.ImportedAt = at.In(workday.Zone), imported.Time
 		text, err := s.Book.Vault.For("survey.person").Open(sealed)

@@ -24,6 +24,8 @@ const (
 	colMatter
 	colMark
 	colRemark
+	colWindow
+	colClerk
 	numColumns
 )
 
@@ -40,6 +42,8 @@ var headers = [numColumns][]string{
 	colMatter:   {"事项", "业务事项", "办理事项", "事由", "事项名称", "警情类型", "案由", "matter"},
 	colMark:     {"敏感标记", "敏感", "敏感标识", "特殊标记", "标记", "mark"},
 	colRemark:   {"备注", "说明", "备注信息", "remark", "note"},
+	colWindow:   {"窗口号", "窗口", "窗口编号", "窗口名称", "办理窗口", "受理窗口", "柜台号", "window"},
+	colClerk:    {"工号", "经办人工号", "经办人编号", "窗口人员工号", "窗口人员编号", "受理人工号", "民警警号", "警号", "clerk"},
 }
 
 // columns is where each column stands in this file, -1 for none.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"lianxin/console"
 	"lianxin/contact"
 	"lianxin/ivr"
+	"lianxin/org"
 	"lianxin/storage"
 	"lianxin/survey"
 	"lianxin/ticket"
@@ -22,7 +24,7 @@ import (
 func (c *centre) wireOversight() {
 	c.oversight = oversee.New(c.office)
 	c.oversight.Changed = func(oversee.Head) { c.hub.Publish(console.EventOversight) }
-	c.oversight.Ratings = serviceRatings
+	c.oversight.Ratings, c.oversight.ServedAt = serviceRatings, survey.ServedAt
 	c.oversight.Signals = []oversee.Signal{{Name: "calls", Label: "民意热线日间无来电", Last: ivr.LastCall}}
 }
 
@@ -35,6 +37,17 @@ func serviceRatings(tx *storage.Tx, from, to time.Time) ([]warn.Rated, error) {
 	out := make([]warn.Rated, len(list))
 	for i, r := range list {
 		out[i] = warn.Rated{At: r.At, Unit: r.Unit, Class: r.Class, Stars: int(ticket.FromReplyDigit(r.Rating))}
+		// Windows and clerks are numbered by each unit for itself.
+		name := r.Unit
+		if u, err := org.GetUnit(tx, r.Unit); err == nil {
+			name = cmp.Or(u.Short, u.Name)
+		}
+		if r.Window != "" {
+			out[i].Place, out[i].PlaceName = r.Unit+"/"+r.Window, name+" 窗口"+r.Window
+		}
+		if r.Clerk != "" {
+			out[i].Clerk, out[i].ClerkName = r.Unit+"/"+r.Clerk, name+" 工号"+r.Clerk
+		}
 	}
 	return out, nil
 }

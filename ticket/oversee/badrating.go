@@ -134,11 +134,13 @@ func (d *Desk) RaiseBad(tx *storage.Tx, in BadIn) (BadRating, error) {
 // person was contacted.
 func (d *Desk) badRatings(ctx context.Context, db *storage.DB, now time.Time) error {
 	type row struct {
-		id, ticket, units, call string
-		at                      storage.Time
+		id, ticket, units, call, record string
+		at                              storage.Time
 	}
-	err := each(ctx, db, func(r storage.Row) (x row, err error) { return x, r.Scan(&x.id, &x.ticket, &x.units, &x.call, &x.at) },
-		`SELECT c.id, c.ticket_id, c.exclude_units, c.call_id, c.opened_at FROM ticket_callback c WHERE c.kind = 'rating' AND c.opened_at >= $1`+notYet("bad/", "c.id")+` ORDER BY c.id LIMIT 500`,
+	err := each(ctx, db, func(r storage.Row) (x row, err error) {
+		return x, r.Scan(&x.id, &x.ticket, &x.units, &x.call, &x.at, &x.record)
+	},
+		`SELECT c.id, c.ticket_id, c.exclude_units, c.call_id, c.opened_at, c.record_id FROM ticket_callback c WHERE c.kind = 'rating' AND c.opened_at >= $1`+notYet("bad/", "c.id")+` ORDER BY c.id LIMIT 500`,
 		[]any{storage.At(now.AddDate(0, 0, -15))}, func(tx *storage.Tx, x row) error {
 			units := strings.Fields(x.units)
 			if len(units) == 0 {
@@ -148,7 +150,14 @@ func (d *Desk) badRatings(ctx context.Context, db *storage.DB, now time.Time) er
 			if x.call != "" {
 				source = "call"
 			}
-			_, err := d.RaiseBad(tx, BadIn{Key: x.id, Rated: units[0], Stars: 2, Source: source, Callback: x.id, Ticket: x.ticket, At: x.at.Time})
+			in := BadIn{Key: x.id, Rated: units[0], Stars: 2, Source: source, Callback: x.id, Ticket: x.ticket, At: x.at.Time}
+			if d.ServedAt != nil && x.record != "" {
+				var err error
+				if in.Window, in.Clerk, err = d.ServedAt(tx, x.record); err != nil {
+					return err
+				}
+			}
+			_, err := d.RaiseBad(tx, in)
 			return err
 		})
 	return errors.Join(err, each(ctx, db, storage.Value[string], `SELECT m.id FROM oversee_matter m WHERE m.kind = 'badrating' AND m.state = 'RAISED' AND m.closed_at IS NULL ORDER BY m.id LIMIT 1000`,

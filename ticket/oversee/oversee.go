@@ -148,6 +148,9 @@ type Desk struct {
 	// Ratings gives what people rated besides tickets; nil is nothing.
 	Ratings Ratings
 
+	// ServedAt tells window and clerk of a service by its record; nil tells none.
+	ServedAt func(tx *storage.Tx, recordID string) (window, clerk string, err error)
+
 	watch watching
 }
 

@@ -49,6 +49,8 @@ type Rated struct {
 	At                        time.Time
 	Unit, Class, Clerk, Place string // Clerk is a person or desk, Place a window; either may be empty
 	Stars                     int    // 5 best … 1 worst
+
+	ClerkName, PlaceName string // as staff know them; the evidence names them
 }
 
 // Tagged says that a person found a cause: 信息错录 and the like.
@@ -500,7 +502,7 @@ func (e *Engine) rated(f Rated) {
 		}
 		return n, of
 	}
-	for _, w := range []struct{ kind, id string }{{"clerk", f.Clerk}, {"window", f.Place}} {
+	for _, w := range []struct{ kind, id, name string }{{"clerk", f.Clerk, f.ClerkName}, {"window", f.Place, f.PlaceName}} {
 		if w.id == "" {
 			continue
 		}
@@ -513,9 +515,16 @@ func (e *Engine) rated(f Rated) {
 		mean := float64(m) / float64(max(total, 1))
 		if n >= e.Rules.BadCount || n > 1 && of >= e.Rules.BadLeast && wilsonLow(n, of) > mean {
 			e.fire(Firing{Rule: "W9", At: f.At, Subject: w.kind + "/" + w.id, Level: grade.Yellow, Title: "差评聚集，建议倒查",
-				Evidence: fmt.Sprintf("%d天内%d次评价中%d次差评，单位差评率%.1f%%", e.Rules.BadDays, of, n, 100*mean)})
+				Evidence: fmt.Sprintf("%s%d天内%d次评价中%d次差评，单位差评率%.1f%%", named(w.name), e.Rules.BadDays, of, n, 100*mean)})
 		}
 	}
+}
+
+func named(who string) string {
+	if who == "" {
+		return ""
+	}
+	return who + "："
 }
 
 // pending is W7, once for a request.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -274,4 +275,15 @@ func FuzzEntities(f *testing.F) {
 		}
 		Pattern(s)
 	})
+}
+
+func TestW9NamesTheWindow(t *testing.T) {
+	b := newBench()
+	for i := range 2 {
+		b.feed(Rated{At: hours(float64(i)), Unit: "u", Class: "户政", Place: "u/3", PlaceName: "户政窗口 窗口3", Stars: 1})
+	}
+	b.want(t, "W9", 1)
+	if f := b.rule("W9"); len(f) == 1 && (f[0].Subject != "window/u/3" || !strings.HasPrefix(f[0].Evidence, "户政窗口 窗口3：")) {
+		t.Errorf("%+v", f[0])
+	}
 }
