@@ -19,6 +19,8 @@ type askOut struct {
 	}
 }
 
+var errRingsNobody = huma.Error404NotFound("this program rings nobody")
+
 // apiAsk puts the persons of call-backs on the list of those who are rung and asked by key.
 func (s *Server) apiAsk(ctx context.Context, in *struct {
 	Body struct {
@@ -28,6 +30,9 @@ func (s *Server) apiAsk(ctx context.Context, in *struct {
 	by, err := caller(ctx, org.RunSurvey)
 	if err != nil {
 		return nil, err
+	}
+	if s.Questions == nil {
+		return nil, errRingsNobody
 	}
 	out := &askOut{}
 	var no *ivr.Refusal
@@ -59,6 +64,9 @@ func (s *Server) apiQuestions(ctx context.Context, in *struct {
 	if _, err := caller(ctx, org.RunSurvey); err != nil {
 		return nil, err
 	}
+	if s.Questions == nil {
+		return nil, errRingsNobody
+	}
 	var page []ivr.Question
 	var total int
 	err := s.DB.View(ctx, func(tx *storage.Tx) (err error) {
@@ -81,6 +89,9 @@ func (s *Server) apiUnask(ctx context.Context, in *struct {
 	by, err := caller(ctx, org.RunSurvey)
 	if err != nil {
 		return nil, err
+	}
+	if s.Questions == nil {
+		return nil, errRingsNobody
 	}
 	if err := s.Questions.Remove(ctx, in.ID, by.Actor()); err != nil {
 		return nil, s.problemOf("take off the list of questions by key", err)

@@ -52,7 +52,7 @@ type Deps struct {
 	Outbox  *sms.Outbox
 
 	Flows      FlowFiles      // of the hotline; nil: there is no page of them
-	Questions  *ivr.Questions // rings people who do not text for a rating; nil: the API has no such call
+	Questions  *ivr.Questions // rings people who do not text for a rating; nil: it is not found in the API
 	RingSurvey func()         // has the list of people who are asked by telephone looked at; nil: nobody is rung
 	Reseat     func()         // is told when a seat or a shift has changed; may be nil
 

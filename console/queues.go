@@ -182,11 +182,9 @@ type queuesOut struct {
 
 func (s *Server) queueAPI(api huma.API) {
 	huma.Get(api, "/api/v1/queues", s.apiQueues, named("list-queues", "Queues: who waits now, and the service figures of a day"))
-	if s.Questions != nil {
-		huma.Post(api, "/api/v1/calls/questions", s.apiAsk, named("ask-by-telephone", "Ring the persons of call-backs and ask for a rating by key"), accepted)
-		huma.Get(api, "/api/v1/calls/questions", s.apiQuestions, named("list-questions", "Who is asked by key, and what came of it"))
-		huma.Delete(api, "/api/v1/calls/questions/{id}", s.apiUnask, named("remove-question", "Take somebody off the list who has not been rung yet"))
-	}
+	huma.Post(api, "/api/v1/calls/questions", s.apiAsk, named("ask-by-telephone", "Ring the persons of call-backs and ask for a rating by key"), accepted)
+	huma.Get(api, "/api/v1/calls/questions", s.apiQuestions, named("list-questions", "Who is asked by key, and what came of it"))
+	huma.Delete(api, "/api/v1/calls/questions/{id}", s.apiUnask, named("remove-question", "Take somebody off the list who has not been rung yet"))
 	if s.Flows != nil {
 		huma.Get(api, "/api/v1/flows", s.apiFlows, named("get-flows", "The flow in force, and why the last change was refused"))
 		huma.Post(api, "/api/v1/flows/reload", s.apiReloadFlows, named("reload-flows", "Put changed flow and queue files in force; 422 with line and column where they are broken"))

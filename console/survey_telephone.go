@@ -30,8 +30,9 @@ type telephoneView struct {
 	Rules    survey.Telephoning
 	Classes  []string // of which anybody is asked by telephone
 	All      []survey.Class
-	Works    bool // the program rings
-	Open     bool // within the hours
+	Works    bool      // the program rings
+	Open     bool      // within the hours, on a day for it
+	Next     time.Time // when that is so again
 	Switch   survey.Switch
 	Switched string // by whom
 	Counts   []telephoneCount
@@ -65,7 +66,9 @@ func (s *Server) readTelephone(r *http.Request, u *user) (v telephoneView, ok bo
 	}
 	v.Rules, v.Classes = s.Survey.Telephoning()
 	v.All = s.Survey.Classes()
-	v.Open = v.Rules.Open(s.Now())
+	now := s.Now()
+	v.Next = s.Survey.MayRing(now)
+	v.Open = v.Next.Equal(now)
 	err = s.DB.View(r.Context(), func(tx *storage.Tx) error {
 		n, err := readNames(tx, s.lang(r))
 		if err != nil {

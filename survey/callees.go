@@ -192,7 +192,7 @@ func (s *Survey) enlist(tx *storage.Tx, c candidate, sensitive map[string]bool) 
 	}
 	n, err := tx.Exec(`INSERT INTO survey_phone (id, record_id, ask_id, day, class, unit, phone_hash, why, state, outcome, due, not_after, added_by, added_at, done_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (record_id) DO NOTHING`,
-		storage.NewID(), c.ID, c.askID, c.day, c.Class, c.Unit, hash, c.why, string(state), why, storage.At(s.config().Telephone.window().Next(now)), storage.At(c.notAfter), c.by, storage.At(now), done)
+		storage.NewID(), c.ID, c.askID, c.day, c.Class, c.Unit, hash, c.why, string(state), why, storage.At(s.MayRing(now)), storage.At(c.notAfter), c.by, storage.At(now), done)
 	if err != nil {
 		return false, fmt.Errorf("record %s: %w", c.ID, err)
 	}

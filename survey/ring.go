@@ -61,7 +61,7 @@ func (s *Survey) PauseTelephone(tx *storage.Tx, paused bool, reason, by string) 
 func (s *Survey) NextCall(tx *storage.Tx, node string) (to ToRing, ok bool, err error) {
 	now, t := s.now(), s.config().Telephone
 	w, err := telephoneSwitch(tx, tx.ForUpdate())
-	if err != nil || w.Paused || !t.window().Open(now) {
+	if err != nil || w.Paused || !s.MayRing(now).Equal(now) {
 		return to, false, err
 	}
 	if _, err := tx.Exec(`UPDATE survey_phone SET state = CASE WHEN tries > 0 THEN 'unreached' ELSE 'expired' END, done_at = $1 WHERE state = 'waiting' AND not_after <= $1`, storage.At(now)); err != nil {
@@ -167,7 +167,7 @@ func (s *Survey) Settle(tx *storage.Tx, id, callID, outcome string) (settled boo
 	if err != nil {
 		return fail(err)
 	}
-	state, due := CalleeWaiting, t.window().Next(now.Add(t.Apart))
+	state, due := CalleeWaiting, s.MayRing(now.Add(t.Apart))
 	switch outcome {
 	case RungRated:
 		state = CalleeRated
@@ -179,7 +179,7 @@ func (s *Survey) Settle(tx *storage.Tx, id, callID, outcome string) (settled boo
 		state = CalleeDropped
 	case "limit", "hours", "state": // nothing was rung: not their try
 		c.Tries--
-		due = t.window().Next(now.Add(limitRest))
+		due = s.MayRing(now.Add(limitRest))
 	}
 	if state == CalleeWaiting && (c.Tries >= t.Tries || !due.Before(c.NotAfter)) {
 		if state = CalleeUnreached; outcome == RungLater {

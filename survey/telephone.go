@@ -25,6 +25,7 @@ const (
 // Telephoning says how those are asked by telephone whom no text reaches. Whom, each class says (Class.Telephone).
 type Telephoning struct {
 	Hours   string        `yaml:"hours"`    // of the day, Asia/Shanghai, in which people are rung
+	Days    string        `yaml:"days"`     // on which they are: all, no_holidays or workdays, by the State Council's calendar
 	PerHour int           `yaml:"per_hour"` // calls begun in any hour, at most
 	AtOnce  int           `yaml:"at_once"`  // calls at a time, at most
 	Tries   int           `yaml:"tries"`    // calls to one person, at most
@@ -36,6 +37,9 @@ type Telephoning struct {
 func (t *Telephoning) fill() {
 	if t.Hours == "" {
 		t.Hours = "09:00-20:00"
+	}
+	if t.Days == "" {
+		t.Days = EveryDay
 	}
 	for n, d := range map[*int]int{&t.PerHour: 60, &t.AtOnce: 2, &t.Tries: 3} {
 		if *n == 0 {
@@ -57,6 +61,9 @@ func (t Telephoning) check() error {
 	if w.From < 8*time.Hour || w.To > 21*time.Hour {
 		return fmt.Errorf("hours %s: nobody is rung for a rating before 08:00 or after 21:00", t.Hours)
 	}
+	if t.Days != EveryDay && t.Days != NoHolidays && t.Days != Workdays {
+		return fmt.Errorf("days %q is none of %s, %s and %s", t.Days, EveryDay, NoHolidays, Workdays)
+	}
 	if t.PerHour < 1 || t.AtOnce < 1 || t.Tries < 1 || t.Apart < 0 || t.Within <= 0 {
 		return errors.New("per_hour, at_once, tries, apart and within must be more than nothing")
 	}
@@ -69,8 +76,37 @@ func (t Telephoning) window() sms.Window {
 	return w
 }
 
-// Open reports whether people are rung at a moment.
-func (t Telephoning) Open(at time.Time) bool { return t.window().Open(at) }
+// Days on which people may be rung.
+const (
+	EveryDay   = "all"
+	NoHolidays = "no_holidays" // not on statutory days off; on ordinary weekends they are
+	Workdays   = "workdays"    // make-up days (调休) included
+)
+
+// MayRing is the first moment at or after t at which people may be rung by the hours and the calendar.
+func (s *Survey) MayRing(t time.Time) time.Time {
+	tel := s.config().Telephone
+	w := tel.window()
+	t = w.Next(t)
+	for range 60 { // nothing is shut that long
+		if s.ringsOn(workday.DayOf(t), tel.Days) {
+			break
+		}
+		t = workday.DayOf(t).Add(1).At(w.From)
+	}
+	return t
+}
+
+func (s *Survey) ringsOn(d workday.Day, days string) bool {
+	c := s.Office.Calendar
+	switch {
+	case c == nil || days == EveryDay:
+		return true
+	case days == Workdays:
+		return c.IsWorkday(d)
+	}
+	return !c.IsHoliday(d)
+}
 
 // checkTelephone refuses words in Class.Telephone that mean nothing.
 func (c Class) checkTelephone() error {

@@ -12,6 +12,7 @@ import (
 	"lianxin/storage"
 	"lianxin/survey"
 	"lianxin/ticket"
+	"lianxin/workday"
 )
 
 // telephones makes household matters ask by telephone whom no text reaches, and traffic accidents those whose text did not arrive.
@@ -303,6 +304,38 @@ func TestCallsKeepToHoursCapsSpacingAndTries(t *testing.T) {
 			t.Errorf("%v", seen)
 		}
 	})
+}
+
+func TestNobodyIsRungOnDaysThatTheCalendarShuts(t *testing.T) {
+	calendar, err := workday.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ days, at, want string }{
+		{survey.EveryDay, "2025-10-01 10:00", "2025-10-01 10:00"}, // National Day, to the 8th
+		{survey.NoHolidays, "2025-10-01 10:00", "2025-10-09 09:00"},
+		{survey.NoHolidays, "2025-09-30 21:00", "2025-10-09 09:00"},
+		{survey.NoHolidays, "2025-10-18 10:00", "2025-10-18 10:00"}, // an ordinary Saturday
+		{survey.Workdays, "2025-10-18 10:00", "2025-10-20 09:00"},
+		{survey.Workdays, "2025-10-11 10:00", "2025-10-11 10:00"}, // a Saturday that is worked (调休)
+		{survey.Workdays, "2025-10-20 08:00", "2025-10-20 09:00"},
+	} {
+		cfg, err := survey.ParseConfig([]byte(strings.Replace(survey.StandardText(), "days: all, per", "days: "+c.days+", per", 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, err := time.ParseInLocation("2006-01-02 15:04", c.at, workday.Zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &survey.Survey{Config: cfg, Office: &ticket.Office{Calendar: calendar}}
+		if got := s.MayRing(at).In(workday.Zone).Format("2006-01-02 15:04"); got != c.want {
+			t.Errorf("%s at %s: %s, want %s", c.days, c.at, got, c.want)
+		}
+	}
+	if _, err := survey.ParseConfig([]byte(strings.Replace(survey.StandardText(), "days: all, per", "days: sundays, per", 1))); err == nil {
+		t.Error("days that do not exist are taken")
+	}
 }
 
 func TestWhoWishesToBeRungIsRungAndWhoDoesNotIsNot(t *testing.T) {
