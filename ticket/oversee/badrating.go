@@ -62,14 +62,6 @@ const (
 	Appealed   State = "APPEALED"
 )
 
-// Terms of a BadRating, in hours and working days.
-const (
-	badContact = 24 * time.Hour
-	badRectify = 5
-	badCeiling = 15
-	badRecheck = 1
-)
-
 func badKind() kind {
 	return kind{label: "差评整改", series: "评", blank: func() Matter { return new(BadRating) },
 		labels: map[State]string{Raised: "待联系", Contacted: "待核实", Judging: "待核定", Rectifying: "整改中", Rechecking: "待复查", Appealed: "申诉复核中", ClosedUp: "已办结"},
@@ -118,7 +110,7 @@ func (d *Desk) RaiseBad(tx *storage.Tx, in BadIn) (BadRating, error) {
 			at = f.now
 		}
 		b.State, b.Rated, b.Stars, b.Source, b.Callback, b.Ticket, b.Window, b.Clerk, b.RaisedAt = Raised, in.Rated, in.Stars, in.Source, in.Callback, in.Ticket, in.Window, in.Clerk, at
-		b.ContactDue, b.Ceiling = at.Add(badContact), d.days(at, badCeiling)
+		b.ContactDue, b.Ceiling = at.Add(time.Duration(f.bad.ContactHours)*time.Hour), d.days(at, f.bad.CeilingDays)
 		b.Due, b.Next = b.ContactDue, b.ContactDue
 		b.Members = []string{"unit/" + in.Rated} // it knows at once that somebody was not satisfied, and never who
 		return map[string]any{"unit": in.Rated, "stars": in.Stars, "source": in.Source},
@@ -253,7 +245,7 @@ func (d *Desk) VerifyBad(tx *storage.Tx, id, finding, found, measure string, by 
 // rectify gives the matter to the rated unit.
 func (b *BadRating) rectify(d *Desk, f *file) error {
 	b.State, b.Unit = Rectifying, b.Rated
-	b.RectifyDue = earliest(d.days(f.now, badRectify), b.Ceiling)
+	b.RectifyDue = earliest(d.days(f.now, f.bad.RectifyDays), b.Ceiling)
 	if b.RectifyDue.Before(f.now) { // the ceiling has passed already: at once
 		b.RectifyDue = d.days(f.now, 1)
 	}
@@ -319,7 +311,7 @@ func (d *Desk) RectifyBad(tx *storage.Tx, id, text string, by ticket.Actor) (Bad
 			return "", nil, err
 		}
 		b.State, b.DoneBy, b.DoneAt, b.Unit = Rechecking, by.String(), f.now, ""
-		b.Due = d.days(f.now, badRecheck)
+		b.Due = d.days(f.now, f.bad.RecheckDays)
 		b.Next = b.Due
 		return "rectified", map[string]any{"text": b.Done}, nil
 	})

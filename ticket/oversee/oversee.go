@@ -236,6 +236,7 @@ type file struct {
 	m      Matter
 	before map[string]json.RawMessage
 	rules  string
+	bad    BadTerms
 }
 
 // write keeps a text with the matter.
@@ -409,7 +410,7 @@ func open[T any, P pointer[T]](d *Desk, tx *storage.Tx, k Kind, by ticket.Actor,
 		return none, err
 	}
 	m := P(new(T))
-	f := &file{d: d, tx: tx, by: by, now: d.now(), m: m, rules: rules.ID()}
+	f := &file{d: d, tx: tx, by: by, now: d.now(), m: m, rules: rules.ID(), bad: rules.Bad}
 	*m.head() = Head{ID: newID(), Kind: k, Key: key, OpenedBy: by.String(), OpenedAt: f.now}
 	info, err := command(f, m)
 	if err != nil {
@@ -453,7 +454,7 @@ func change[T any, P pointer[T]](d *Desk, tx *storage.Tx, id string, k Kind, by 
 	if err != nil {
 		return none, err
 	}
-	f := &file{d: d, tx: tx, by: by, now: d.now(), m: m, rules: rules.ID()}
+	f := &file{d: d, tx: tx, by: by, now: d.now(), m: m, rules: rules.ID(), bad: rules.Bad}
 	if f.now.Before(m.head().ChangedAt) {
 		f.now = m.head().ChangedAt
 	}

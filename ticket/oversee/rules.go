@@ -29,10 +29,20 @@ type Rules struct {
 	Match     match.Rules `json:"match"`
 	Warn      warn.Rules  `json:"warn"`
 
+	Bad BadTerms `json:"bad_rating"`
+
 	WatchApprover string `json:"watch_approver"` // login of the leader who approves watch flags; empty: there are none
 	WatchDays     int    `json:"watch_days"`     // a flag expires after so many days at most
 	BoardQuiet    int    `json:"board_quiet"`    // days without a new request before a topic may leave the 热点榜
 	EffectDays    int    `json:"effect_days"`    // before and after a measure
+}
+
+// BadTerms are the limits of 差评 (domain model §4).
+type BadTerms struct {
+	ContactHours int `json:"contact_hours"` // the person is contacted within so many hours, working or not
+	RectifyDays  int `json:"rectify_days"`  // WD for putting it right
+	CeilingDays  int `json:"ceiling_days"`  // WD after the rating beyond which nothing moves the end
+	RecheckDays  int `json:"recheck_days"`  // WD for looking at it again
 }
 
 // Triggers are when 督办 begins by itself (domain model §6).
@@ -55,7 +65,7 @@ type Triggers struct {
 
 // DefaultRules are those of the domain model §6 to §8.
 func DefaultRules() Rules {
-	return Rules{Version: "2026-1", Author: "默认", Match: match.DefaultRules(), Warn: warn.DefaultRules(), WatchDays: 90, BoardQuiet: 28, EffectDays: 28,
+	return Rules{Version: "2026-1", Author: "默认", Match: match.DefaultRules(), Warn: warn.DefaultRules(), Bad: BadTerms{ContactHours: 24, RectifyDays: 5, CeilingDays: 15, RecheckDays: 1}, WatchDays: 90, BoardQuiet: 28, EffectDays: 28,
 		Supervise: Triggers{AutoIssue: []int{0, 1}, RepeatTimes: 3, RepeatDays: 90, PendingDays: 30, AgeDays: 365, GroupParties: 10, GroupTickets: 5, GroupDays: 7,
 			Returns: 2, MediaChannels: []string{"people", "baixing"}, SignDays: 1, FeedbackDays: [4]int{1, 3, 5, 5}, ReportDays: [4]int{0, 0, 5, 3}, EscalateAfter: 3}}
 }
@@ -77,10 +87,14 @@ func (r Rules) Check() error {
 		return errors.New("rules need a version without blanks and slashes")
 	}
 	for name, v := range map[string]int{"repeat_times": t.RepeatTimes, "repeat_days": t.RepeatDays, "pending_days": t.PendingDays, "age_days": t.AgeDays, "group_parties": t.GroupParties,
-		"group_tickets": t.GroupTickets, "group_days": t.GroupDays, "returns": t.Returns, "sign_days": t.SignDays, "escalate_after": t.EscalateAfter, "watch_days": r.WatchDays, "effect_days": r.EffectDays} {
+		"group_tickets": t.GroupTickets, "group_days": t.GroupDays, "returns": t.Returns, "sign_days": t.SignDays, "escalate_after": t.EscalateAfter, "watch_days": r.WatchDays, "effect_days": r.EffectDays,
+		"contact_hours": r.Bad.ContactHours, "rectify_days": r.Bad.RectifyDays, "ceiling_days": r.Bad.CeilingDays, "recheck_days": r.Bad.RecheckDays} {
 		if v < 1 {
 			return fmt.Errorf("rules %s: %s is %d, want at least 1", r.Version, name, v)
 		}
+	}
+	if r.Bad.CeilingDays < r.Bad.RectifyDays {
+		return fmt.Errorf("rules %s: ceiling_days is %d, less than rectify_days", r.Version, r.Bad.CeilingDays)
 	}
 	for i, n := range t.FeedbackDays {
 		if n < 1 {
