@@ -201,7 +201,7 @@ func TestI18APublishedEditionStaysAndACorrectionIsANewVersionWithItsDifferences(
 				t.Errorf("the old version: newest %v, %v", old.Newest, err)
 			}
 			list, n, err := p.r.Editions(tx, EditionFilter{Viewer: p.reviewer})
-			if n != 1 || len(list) != 1 || list[0].ID != v2.ID {
+			if err != nil || n != 1 || len(list) != 1 || list[0].ID != v2.ID {
 				t.Errorf("a unit lists %d: %+v", n, list)
 			}
 			flaws, published, err := VerifyEditions(tx)

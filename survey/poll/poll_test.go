@@ -382,7 +382,7 @@ func TestALinkIsGoodForOneAnswerAndOnlyForAWholeOne(t *testing.T) {
 	}
 	h.update(func(tx *storage.Tx) error {
 		n, err := h.o.Invite(tx, p.ID, people, h.analyst)
-		if n.Invited != 0 || n.Known != 2 {
+		if err != nil || n.Invited != 0 || n.Known != 2 {
 			t.Errorf("again: %+v", n)
 		}
 		if err := h.o.Book.OptOut(tx, phoneOf(t, 3), contact.OptOut{Scope: contact.ScopePoll, Source: "sms", Evidence: "x"}); err != nil {
