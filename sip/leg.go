@@ -344,7 +344,7 @@ func (l *leg) endLocked(by By, cause string, code int) {
 	if l.inv != nil {
 		s.leaves(b)
 	}
-	l.inv, l.invTx, l.offer, l.remote, l.early, l.stream = nil, nil, nil, nil, early{}, stream{} // thousands of ended calls are remembered at a time
+	l.inv, l.invTx, l.offer, l.remote, l.early = nil, nil, nil, nil, early{} // the stream stays for an answer that crosses the BYE; thousands of ended calls are remembered at a time
 	s.lingering.put(l)
 	s.told.put(l.id)
 }

@@ -129,7 +129,8 @@ func serve(args []string) error {
 		return err
 	}
 	quiet := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
-	engine, err := media.NewEngine(media.Config{IP: netip.MustParseAddr("127.0.0.1"), PortLow: 10000, PortHigh: 31999, Pacers: pacers, Log: quiet})
+	// The wildcard address, as lianxin serve binds it: a socket of one address would be connected, and cost less than there.
+	engine, err := media.NewEngine(media.Config{PortLow: 10000, PortHigh: 31999, Pacers: pacers, Log: quiet})
 	if err != nil {
 		return err
 	}
