@@ -188,9 +188,13 @@ func (s *Server) exportRow(tx *storage.Tx, rows [][]string, t ticket.Ticket, cha
 			return rows, err
 		}
 	}
-	host, stars := "", ""
-	if t.Host != "" {
-		host = n.Unit(t.Host)
+	stars := ""
+	host, err := s.Office.HandledBy(tx, t)
+	if err != nil {
+		return rows, err
+	}
+	if host != "" {
+		host = n.Unit(host)
 	}
 	if t.Stars.Valid() {
 		stars = t.Stars.Label()

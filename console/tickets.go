@@ -176,8 +176,12 @@ func (s *Server) readTicketList(tx *storage.Tx, r *http.Request, u *user) (v tic
 	v.Total, v.More, v.Pages = total, total == ticket.MostListed, max(1, (total+perPage-1)/perPage)
 	for _, t := range tickets {
 		row := ticketRow{Ticket: t, Channel: names[t.Channel], Due: dueView{Text: "—"}}
-		if t.Host != "" {
-			row.HostName = n.Unit(t.Host)
+		host, err := s.Office.HandledBy(tx, t)
+		if err != nil {
+			return v, true, err
+		}
+		if host != "" {
+			row.HostName = n.Unit(host)
 		}
 		if t.State.Open() {
 			row.Due = dueOf(lang, t.Due, now)

@@ -10,6 +10,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"lianxin/storage"
+	"lianxin/ticket"
 )
 
 var (
@@ -129,5 +132,30 @@ func TestLanguageFilesHoldNoEmptyText(t *testing.T) {
 				t.Errorf("%s: %s is empty", file, key)
 			}
 		}
+	}
+}
+
+func TestTheListNamesWhoHandledATicketAlsoWhenTheResultIsHandedIn(t *testing.T) {
+	s := newHouse(t).fill()
+	b := s.as("dispatcher1")
+	for _, x := range []ticket.Ticket{s.handling, s.reviewing, s.rating, s.closed} {
+		var unit string
+		s.view(func(tx *storage.Tx) error {
+			legs, err := s.office.Legs(tx, x.ID)
+			for _, l := range legs {
+				if l.Role == ticket.Host {
+					n, err := readNames(tx, "zh-CN")
+					unit = n.Unit(l.Unit)
+					return err
+				}
+			}
+			return err
+		})
+		if p := b.get("/tickets?q=" + x.Number); unit == "" || !strings.Contains(p.body, `<td class="inline tight">`+unit+`</td>`) {
+			t.Errorf("“%s” (%s) does not name %q", x.Title, x.State, unit)
+		}
+	}
+	if p := b.get("/tickets?q=" + s.fresh.Number); !strings.Contains(p.body, `<td class="inline tight"></td>`) {
+		t.Error("a new ticket is somebody's already")
 	}
 }

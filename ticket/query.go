@@ -348,6 +348,20 @@ func (o *Office) Leg(tx *storage.Tx, legID string) (Leg, error) {
 	return *l, nil
 }
 
+// HandledBy is the unit that has the ticket as 主办 or, once that has handed in its result, had it; empty when nobody has.
+// Ticket.Host names it only while the unit still works.
+func (o *Office) HandledBy(tx *storage.Tx, t Ticket) (string, error) {
+	if t.Host != "" {
+		return t.Host, nil
+	}
+	unit, err := storage.One(tx, storage.Value[string], `SELECT unit FROM ticket_leg WHERE ticket_id = $1 AND role = $2 AND state IN ($3, $4) ORDER BY id DESC LIMIT 1`,
+		t.ID, string(Host), string(LegSubmitted), string(LegAccepted))
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return "", fmt.Errorf("host of ticket %s: %w", t.ID, err)
+	}
+	return unit, nil
+}
+
 // Clocks returns the clocks of a ticket: running ones first, by due.
 func (o *Office) Clocks(tx *storage.Tx, id string) ([]Clock, error) {
 	var out []*Clock
