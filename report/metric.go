@@ -51,9 +51,9 @@ const closed = `t.state IN ('CLOSED', 'ARCHIVED')`
 // end of the period or now, so that what is not due yet is not late), {repeat} (window of a
 // repeat, ms) and {settled} (days without a repeat that make a first solution, ms).
 var Metrics = []Metric{
-	{ID: "responded", Group: "volume", Label: "响应诉求数", Formula: "本期首次作出实质处理(答复、派单、不予受理告知、转110)的诉求数",
+	{ID: "responded", Group: "volume", Label: "响应诉求数", Formula: "本期首次作出实质处理（答复、派单、不予受理告知、转110）的诉求数",
 		set: ticketsAt(`t.responded_at`, `1`, ``)},
-	{ID: "accepted", Group: "volume", Label: "受理诉求数", Formula: "本期受理(含直接答复)的诉求数",
+	{ID: "accepted", Group: "volume", Label: "受理诉求数", Formula: "本期受理（含直接答复）的诉求数",
 		set: ticketsAt(`t.accepted_at`, `1`, ``)},
 	{ID: "valid", Group: "volume", Label: "有效诉求数", Formula: "受理诉求中剔除骚扰、无实质内容、测试、误拨、非管辖已转",
 		set: ticketsAt(`t.accepted_at`, `1`, valid)},
@@ -62,19 +62,19 @@ var Metrics = []Metric{
 
 	{ID: "signed_on_time", Group: "time", Label: "按时签收率", Formula: "按时签收的承办工单数 / 签收时限在本期内的承办工单数", Kind: Share, set: clocks("sign")},
 	{ID: "contacted_on_time", Group: "time", Label: "按时首联率", Formula: "按时首次联系群众的工单数 / 首联时限在本期内的工单数", Kind: Share, set: clocks("contact")},
-	{ID: "settled_on_time", Group: "time", Label: "按时办结率", Formula: "按时办理并答复的诉求数 / 办结时限在本期内的诉求数(含逾期未结)", Kind: Share, set: clocks("handle")},
+	{ID: "settled_on_time", Group: "time", Label: "按时办结率", Formula: "按时办理并答复的诉求数 / 办结时限在本期内的诉求数（含逾期未结）", Kind: Share, set: clocks("handle")},
 	{ID: "overdue", Group: "time", Label: "超期率", Formula: "超过办结时限的诉求数 / 办结时限在本期内的诉求数", Kind: Share, Less: true,
 		set: `SELECT y.id, y.contact, y.channel, y.colour, y.kind, y.proactive, y.unit, y.at, 1 - y.grade AS grade FROM (` + clocks("handle") + `) y`},
 	{ID: "took", Group: "time", Label: "办理时长", Formula: "本期办结的诉求自受理至最后一次答复的自然时长和工作时长", Kind: Duration, Less: true,
 		set: `SELECT ` + row + `, ` + host + ` AS unit, t.closed_at AS at, 1 AS grade, t.accepted_at AS a, t.replied_at AS b FROM ticket t
 			WHERE ` + closed + ` AND t.closed_at >= {from} AND t.closed_at < {to} AND t.accepted_at IS NOT NULL AND t.replied_at IS NOT NULL`},
 
-	{ID: "closed_of_due", Group: "settle", Label: "办结率(按到期)", Formula: "已办结的诉求数 / 办结时限在本期内的诉求数", Kind: Share,
+	{ID: "closed_of_due", Group: "settle", Label: "办结率（按到期）", Formula: "已办结的诉求数 / 办结时限在本期内的诉求数", Kind: Share,
 		set: `SELECT ` + row + `, ` + host + ` AS unit, c.due_at AS at, CASE WHEN ` + closed + ` THEN 1 ELSE 0 END AS grade FROM ticket_clock c JOIN ticket t ON t.id = c.ticket_id
 			WHERE c.kind = 'handle' AND c.state <> 'cancelled' AND c.round = t.round AND c.due_at >= {from} AND c.due_at < {due} AND t.state <> 'WITHDRAWN'`},
-	{ID: "closed_of_accepted", Group: "settle", Label: "办结率(按受理)", Formula: "截至目前已办结的诉求数 / 本期受理的诉求数(撤回、并入除外)", Kind: Share,
+	{ID: "closed_of_accepted", Group: "settle", Label: "办结率（按受理）", Formula: "截至目前已办结的诉求数 / 本期受理的诉求数（撤回、并入除外）", Kind: Share,
 		set: ticketsAt(`t.accepted_at`, `CASE WHEN `+closed+` THEN 1 ELSE 0 END`, `t.state NOT IN ('WITHDRAWN', 'MERGED')`)},
-	{ID: "proactive_closed", Group: "settle", Label: "主动访评诉求办结率", Formula: "主动访评收集的诉求中已办结数 / 其中已到期(办结时限在本期内)或已办结数", Kind: Share,
+	{ID: "proactive_closed", Group: "settle", Label: "主动访评诉求办结率", Formula: "主动访评收集的诉求中已办结数 / 其中已到期（办结时限在本期内）或已办结数", Kind: Share,
 		set: `SELECT ` + row + `, ` + host + ` AS unit, COALESCE(t.closed_at, t.accepted_at) AS at, CASE WHEN ` + closed + ` THEN 1 ELSE 0 END AS grade FROM ticket t
 			WHERE t.proactive = TRUE AND t.state <> 'WITHDRAWN' AND (` + closed + ` AND t.closed_at >= {from} AND t.closed_at < {to}
 				OR NOT (` + closed + `) AND EXISTS (SELECT 1 FROM ticket_clock c WHERE c.ticket_id = t.id AND c.kind = 'handle' AND c.state <> 'cancelled' AND c.round = t.round AND c.due_at >= {from} AND c.due_at < {due}))`},
@@ -84,14 +84,14 @@ var Metrics = []Metric{
 				AND NOT EXISTS (SELECT 1 FROM ticket r WHERE r.repeat_of = t.id AND r.repeat_of <> '' AND r.opened_at < t.closed_at + {settled}) THEN 1 ELSE 0 END AS grade FROM ticket t
 			WHERE ` + closed + ` AND t.closed_at >= {from} AND t.closed_at < {to}`},
 	{ID: "called_back", Group: "settle", Label: "回访率", Formula: "已作回访尝试的诉求数 / 本期应回访的诉求数", Kind: Share, set: callbacks(`EXISTS (SELECT 1 FROM ticket_try y WHERE y.callback_id = c.id) OR c.state = 'done'`)},
-	{ID: "reached", Group: "settle", Label: "有效回访率", Formula: "回访成功(接通或群众已自行评价)的诉求数 / 本期已回访的诉求数", Kind: Share,
+	{ID: "reached", Group: "settle", Label: "有效回访率", Formula: "回访成功（接通或群众已自行评价）的诉求数 / 本期已回访的诉求数", Kind: Share,
 		set: `SELECT y.id, y.contact, y.channel, y.colour, y.kind, y.proactive, y.unit, y.at, y.done AS grade FROM (` + callbacks(`EXISTS (SELECT 1 FROM ticket_try y WHERE y.callback_id = c.id) OR c.state = 'done'`) + `) y WHERE y.grade = 1`},
 
 	{ID: "rated", Group: "satisfaction", Label: "参评率", Formula: "群众作出评价的诉求数 / 本期已答复并邀请评价的诉求数", Kind: Share,
 		set: ticketsAt(`t.replied_at`, `CASE WHEN EXISTS (SELECT 1 FROM ticket_rating r WHERE r.ticket_id = t.id AND r.round = t.round) THEN 1 ELSE 0 END`, `t.state NOT IN ('REFUSED', 'MERGED', 'WITHDRAWN')`)},
-	{ID: "satisfied_raw", Group: "satisfaction", Label: "群众满意率(原始)", Formula: "(非常满意+满意+w×基本满意) / 本期全部有效评价;未评价不计入", Kind: Satisfaction, set: ratings(``)},
-	{ID: "satisfied", Group: "satisfaction", Label: "群众满意率(核定)", Formula: "同原始满意率,剔除经两人认定不合理的评价", Kind: Satisfaction, set: ratings(`NOT (t.outcome = 'determined' AND r.stars <= 2)`)},
-	{ID: "satisfied_of_invited", Group: "satisfaction", Label: "综合满意率(含未评价)", Formula: "(非常满意+满意+w×基本满意) / 本期邀请评价的诉求数;未评价按不满意计", Kind: Satisfaction,
+	{ID: "satisfied_raw", Group: "satisfaction", Label: "群众满意率（原始）", Formula: "(非常满意+满意+w×基本满意) / 本期全部有效评价；未评价不计入", Kind: Satisfaction, set: ratings(``)},
+	{ID: "satisfied", Group: "satisfaction", Label: "群众满意率（核定）", Formula: "同原始满意率，剔除经两人认定不合理的评价", Kind: Satisfaction, set: ratings(`NOT (t.outcome = 'determined' AND r.stars <= 2)`)},
+	{ID: "satisfied_of_invited", Group: "satisfaction", Label: "综合满意率（含未评价）", Formula: "(非常满意+满意+w×基本满意) / 本期邀请评价的诉求数；未评价按不满意计", Kind: Satisfaction,
 		set: ticketsAt(`t.replied_at`, `COALESCE((SELECT r.stars FROM ticket_rating r WHERE r.ticket_id = t.id AND r.round = t.round ORDER BY r.rated_at DESC, r.id DESC LIMIT 1), 0)`, `t.state NOT IN ('REFUSED', 'MERGED', 'WITHDRAWN')`)},
 
 	{ID: "repeats", Group: "again", Label: "有效诉求重复投诉率", Formula: "答复后{repeat}内同一人就同一事项再次反映的有效诉求数 / 有效诉求数", Kind: Share, Less: true,
@@ -99,7 +99,7 @@ var Metrics = []Metric{
 	{ID: "repeat_persons", Group: "again", Label: "重复投诉人数占比", Formula: "有重复投诉的诉求人数 / 有效诉求的诉求人数", Kind: Share, Less: true, Persons: true,
 		set: `SELECT MAX(y.id) AS id, y.contact, MAX(y.channel) AS channel, MAX(y.colour) AS colour, MAX(y.kind) AS kind, MAX(y.proactive) AS proactive, MAX(y.unit) AS unit, MAX(y.at) AS at, MAX(y.grade) AS grade, COUNT(*) AS times
 			FROM (` + ticketsAt(`t.accepted_at`, repeated, valid+` AND t.contact_id <> ''`) + `) y{inner} GROUP BY y.contact`},
-	{ID: "escalations", Group: "again", Label: "升级投诉数", Formula: "督察12389、信访等上级渠道来件中与未解决诉求相符的件数(按认定时间)", Less: true,
+	{ID: "escalations", Group: "again", Label: "升级投诉数", Formula: "督察12389、信访等上级渠道来件中与未解决诉求相符的件数（按认定时间）", Less: true,
 		set: `SELECT ` + row + `, ` + host + ` AS unit, m.opened_at AS at, 1 AS grade FROM oversee_matter m JOIN oversee_ticket x ON x.matter_id = m.id JOIN ticket t ON t.id = x.ticket_id
 			WHERE m.kind = 'escalation' AND m.state <> 'REJECTED' AND m.opened_at >= {from} AND m.opened_at < {to}`},
 	{ID: "returned", Group: "again", Label: "退单率", Formula: "被退回的承办工单数 / 本期派出的承办工单数", Kind: Share, Less: true,
@@ -108,7 +108,7 @@ var Metrics = []Metric{
 	{ID: "extended", Group: "again", Label: "延期率", Formula: "经批准延期的诉求数 / 本期受理的诉求数", Kind: Share, Less: true, set: ticketsAt(`t.accepted_at`, granted("extension"), ``)},
 	{ID: "reworked", Group: "again", Label: "重办率", Formula: "重办过的诉求数 / 本期办结的诉求数", Kind: Share, Less: true,
 		set: ticketsAt(`t.closed_at`, `CASE WHEN t.round > 0 THEN 1 ELSE 0 END`, closed)},
-	{ID: "retyped", Group: "again", Label: "改类率", Formula: "经批准改变诉求类型的诉求数 / 本期受理的诉求数(仍按原类型统计)", Kind: Share, Less: true, set: ticketsAt(`t.accepted_at`, granted("retype"), ``)},
+	{ID: "retyped", Group: "again", Label: "改类率", Formula: "经批准改变诉求类型的诉求数 / 本期受理的诉求数（仍按原类型统计）", Kind: Share, Less: true, set: ticketsAt(`t.accepted_at`, granted("retype"), ``)},
 }
 
 // repeated is grade 1 for a ticket that repeats one which was answered within the window before it came.
