@@ -122,6 +122,7 @@ func hungUp(t *testing.T, u *ua, c Call) Call {
 }
 
 func TestACallThatIsUpIsCapturedWithTheLegsDialledForIt(t *testing.T) {
+	t.Parallel()
 	got := make(chan *Packets, 1)
 	x := start(t, func(c *Config) { c.OnCapture = func(p *Packets) { got <- p } }, nil)
 	if err := x.CaptureCall("nothing"); err != ErrNoCall {

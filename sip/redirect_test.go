@@ -13,6 +13,7 @@ import (
 )
 
 func TestRedirectionsAreFollowedWithinOutbound(t *testing.T) { // 3xx; pitfalls 20 and 38
+	t.Parallel()
 	x, ps := trunks(t, 1, users("8001", "8002"))
 	a, b := newPeer(t, x.udp), newPeer(t, x.udp)
 	for name, p := range map[string]*peer{"8001": a, "8002": b} {
@@ -72,6 +73,7 @@ func TestTrunkRedirectsToAGatewayOfItsOwnOnly(t *testing.T) {
 }
 
 func TestTrunkIsFoundByItsServiceRecords(t *testing.T) { // RFC 3263
+	t.Parallel()
 	var second *peer
 	x, ps := trunks(t, 2, func(c *Config) {
 		_, port, _ := net.SplitHostPort(strings.TrimPrefix(c.Trunks[1].Proxy, "sip:"))
@@ -176,7 +178,7 @@ func TestDeafPhonesAreNotRung(t *testing.T) { // OPTIONS qualify, pitfall 13
 	up := make(chan bool, 8)
 	x := start(t, func(c *Config) {
 		users("8001")(c)
-		c.qualify, c.silence = 30*time.Millisecond, 100*time.Millisecond
+		c.qualify, c.silence = 30*time.Millisecond, 500*time.Millisecond
 		c.OnRegistration = func(_ string, on bool) { up <- on }
 	}, nil)
 	told := func(want bool) {
