@@ -120,27 +120,20 @@ func (s *Server) listAlerts(w http.ResponseWriter, r *http.Request, u *user, blo
 
 // readAlert reads one alert; one about a ticket that is hidden from the reader is storage.ErrNotFound.
 func (s *Server) readAlert(tx *storage.Tx, lang string, u *user, id string) (*alertView, error) {
-	for offset := 0; ; offset += perPage {
-		list, total, err := s.Office.Alerts(tx, ticket.AlertFilter{Viewer: ticket.Staff(u.Staff), Limit: perPage, Offset: offset})
-		if err != nil {
-			return nil, err
-		}
-		if i := slices.IndexFunc(list, func(a ticket.Alert) bool { return a.ID == id }); i >= 0 {
-			v, err := s.alertView(tx, lang, u, list[i])
-			if err != nil {
-				return nil, err
-			}
-			v.Fields = disposeFields(v.Alert)
-			if v.Person, err = s.readPerson(tx, u, v.ContactID, v.Ticket != nil && v.Ticket.Confidential); err != nil {
-				return nil, err
-			}
-			v.Names, err = readNames(tx, lang)
-			return &v, err
-		}
-		if offset+perPage >= total {
-			return nil, storage.ErrNotFound
-		}
+	a, err := s.Office.Alert(tx, id, ticket.Staff(u.Staff))
+	if err != nil {
+		return nil, err
 	}
+	v, err := s.alertView(tx, lang, u, a)
+	if err != nil {
+		return nil, err
+	}
+	v.Fields = disposeFields(v.Alert)
+	if v.Person, err = s.readPerson(tx, u, v.ContactID, v.Ticket != nil && v.Ticket.Confidential); err != nil {
+		return nil, err
+	}
+	v.Names, err = readNames(tx, lang)
+	return &v, err
 }
 
 func disposeFields(a ticket.Alert) []field {

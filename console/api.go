@@ -58,6 +58,7 @@ func (s *Server) api(mux *http.ServeMux) {
 	huma.Get(api, "/api/v1/messages", s.apiMessages, named("list-messages", "Texts, newest first"))
 	huma.Get(api, "/api/v1/messages/{id}", s.apiMessage, named("get-message", "One text with its receipts"))
 	s.overseeAPI(api)
+	s.alertAPI(api)
 	s.figureAPI(api)
 	s.reportAPI(api)
 	s.pollAPI(api)

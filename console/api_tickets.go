@@ -123,7 +123,7 @@ func (s *Server) apiTicket(ctx context.Context, in *struct {
 				Due: c.DueAt.In(workday.Zone), Stopped: stampOrNil(c.StoppedAt), Overdue: c.Overdue(s.Now()), Rules: c.RuleVersion})
 		}
 		for _, m := range timeline {
-			out.Body.Timeline = append(out.Body.Timeline, MomentOut{At: m.At.In(workday.Zone), Type: m.Type, Label: m.Label, Actor: m.Actor, Facts: m.Labels})
+			out.Body.Timeline = append(out.Body.Timeline, momentOut(m))
 		}
 		return nil
 	})

@@ -1,8 +1,6 @@
 package console
 
 import (
-	"bytes"
-	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -18,29 +16,7 @@ import (
 // api sends a request as a role and reads the JSON answer.
 func (h *house) apiAs(role org.Role, method, path string, in, out any) int {
 	h.t.Helper()
-	var body bytes.Buffer
-	if in != nil {
-		if err := json.NewEncoder(&body).Encode(in); err != nil {
-			h.t.Fatal(err)
-		}
-	}
-	req, err := http.NewRequestWithContext(h.ctx, method, h.http.URL+path, &body)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+h.tokenIn(role, ""))
-	req.Header.Set("Content-Type", "application/json")
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	if out != nil && res.StatusCode < 300 {
-		if err := json.NewDecoder(res.Body).Decode(out); err != nil {
-			h.t.Fatal(err)
-		}
-	}
-	return res.StatusCode
+	return h.apiIn(role, "", method, path, in, out)
 }
 
 func TestTheListOfCallsIsPausedAddedToAndReadOnThePageAndByTheAPI(t *testing.T) {

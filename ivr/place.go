@@ -78,7 +78,7 @@ func (v *visit) closed(ctx context.Context, n *flow.Node, q Queue) (string, erro
 // unmannedRule is the rule of the alert that nobody is on duty.
 const unmannedRule = "queue_unmanned"
 
-// unmanned raises the alert that a caller found nobody on duty, once an hour and queue. Who is to be there stands in the roster; that
+// unmanned raises the alert that a caller found nobody on duty, or counts with the one that is open. Who is to be there stands in the roster; that
 // nobody is there is known here first.
 func (h *Hotline) unmanned(ctx context.Context, q Queue, callID string) {
 	if q.Unmanned <= 0 {
@@ -91,12 +91,14 @@ func (h *Hotline) unmanned(ctx context.Context, q Queue, callID string) {
 	}
 }
 
-// RaiseUnmanned raises the alert that nobody is on duty for a queue that is open: one an hour and queue, however often it is raised.
+// RaiseUnmanned raises the alert that nobody is on duty for a queue that is open. While one is open for the queue it counts
+// there: nobody is helped by the same alert anew each hour.
 func (h *Hotline) RaiseUnmanned(ctx context.Context, q Queue, callID, evidence string) error {
 	now := h.now()
 	return h.update(ctx, func(tx *storage.Tx) error {
-		_, err := h.cfg.Office.RaiseAlert(tx, ticket.Alert{
-			Key: unmannedRule + ":" + q.Name + ":" + now.UTC().Format("2006-01-02T15"), Rule: unmannedRule, Level: ticket.Orange, CallID: callID,
+		_, err := h.cfg.Office.RaiseStanding(tx, ticket.Alert{
+			// The key keeps two nodes that see it at one moment from raising two, and one that was just disposed of from coming back at once.
+			Key: unmannedRule + ":" + q.Name + ":" + now.UTC().Format("2006-01-02T15"), Rule: unmannedRule, Level: ticket.Orange, CallID: callID, Subject: "queue/" + q.Name,
 			Title: "“" + q.Title + "”无人值守", Evidence: evidence, By: ticket.System,
 		})
 		return err

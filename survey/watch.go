@@ -57,8 +57,8 @@ func (s *Survey) WatchJob(spec string) schedule.Job {
 }
 
 // Watch looks for failures that nobody reports: no replies at all, fewer replies than usual through one carrier or from
-// one range of numbers, receipts that have stopped, a canary that is not heard. It raises an alert for each (rule W16), at
-// most one an hour, and returns those that are new.
+// one range of numbers, receipts that have stopped, a canary that is not heard. It raises an alert for each (rule W16),
+// unless one is open that says the same, and returns those that are new.
 func (s *Survey) Watch(ctx context.Context) ([]ticket.Alert, error) {
 	now := s.now()
 	hours, err := sms.ParseWindow(s.config().Watch.Hours)
@@ -88,7 +88,7 @@ func (s *Survey) Watch(ctx context.Context) ([]ticket.Alert, error) {
 		for _, a := range found {
 			a.Rule, a.By = silence, ticket.System
 			a.Key = fmt.Sprintf("%s/%s/%s", silence, a.Subject, now.UTC().Format("2006-01-02T15"))
-			got, err := s.Office.RaiseAlert(tx, a)
+			got, err := s.Office.RaiseStanding(tx, a)
 			if err != nil {
 				return err
 			}

@@ -403,6 +403,8 @@ type Alert struct {
 	AckedAt     time.Time   `json:"acked_at,omitzero"`
 	DisposedBy  string      `json:"disposed_by,omitzero"`
 	DisposedAt  time.Time   `json:"disposed_at,omitzero"`
+	Times       int         `json:"times,omitzero"`    // that what it is about happened again while it was open (RaiseStanding)
+	AgainAt     time.Time   `json:"again_at,omitzero"` // the last time
 
 	By       Actor `json:"-"` // when raising
 	Existing bool  `json:"-"` // set by RaiseAlert when it was there already

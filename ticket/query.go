@@ -517,6 +517,7 @@ func shownText(tx *storage.Tx, t Text) (string, error) {
 // AlertFilter selects alerts.
 type AlertFilter struct {
 	Viewer   Actor // required: System sees all
+	ID       string
 	State    AlertState
 	Rule     string
 	Level    Colour
@@ -542,7 +543,7 @@ func (o *Office) Alerts(tx *storage.Tx, f AlertFilter) ([]Alert, int, error) {
 		}
 		q.conds = []string{`(ticket_id = '' OR EXISTS (SELECT 1 FROM ticket` + q.where() + ` AND ticket.id = ticket_alert.ticket_id))`}
 	}
-	for column, v := range map[string]string{`state`: string(f.State), `rule`: f.Rule, `level`: string(f.Level), `ticket_id`: f.TicketID, `call_id`: f.CallID} {
+	for column, v := range map[string]string{`id`: f.ID, `state`: string(f.State), `rule`: f.Rule, `level`: string(f.Level), `ticket_id`: f.TicketID, `call_id`: f.CallID} {
 		if v != "" {
 			q.and(column+` = ?`, v)
 		}

@@ -280,5 +280,6 @@ func (a *Alert) columns() []column {
 		{"title_ref", ref{&a.TitleRef}}, {"evidence_ref", ref{&a.EvidenceRef}}, {"escalations", &a.Escalations}, {"disposition", &a.Disposition},
 		{"note_ref", ref{&a.NoteRef}}, {"raised_by", &a.RaisedBy}, {"raised_at", stamp{&a.RaisedAt}}, {"ack_due_at", stamp{&a.AckDue}},
 		{"acked_by", &a.AckedBy}, {"acked_at", stamp{&a.AckedAt}}, {"disposed_by", &a.DisposedBy}, {"disposed_at", stamp{&a.DisposedAt}},
+		{"times", &a.Times}, {"again_at", stamp{&a.AgainAt}},
 	}
 }

@@ -201,8 +201,12 @@ func (s *sweep) alert(tx *storage.Tx, id string) (raised []Notice, err error) {
 		if a.State != AlertRaised || !a.AckDue.Before(s.now) {
 			return nil
 		}
+		texts, err := openTexts(tx, s.o.Book.Vault, AlertStream(a.ID))
+		if err != nil {
+			return err
+		}
 		n := Notice{TicketID: a.TicketID, Subject: a.ID, Point: PointAgain, Kind: NoticeAlert, Colour: a.Level,
-			Text: "预警无人确认：" + a.Rule, PlannedAt: a.AckDue, RaisedAt: s.now, ShowAt: s.now}
+			Text: "预警无人确认：" + cmpOr(texts[a.TitleRef.ID], a.Rule), PlannedAt: a.AckDue, RaisedAt: s.now, ShowAt: s.now}
 		a.Escalations++
 		a.AckDue = ms(s.o.reckoner().Deadline(s.now, d.rules.AlertAck[a.Level]))
 		d.notices = append(d.notices, n)

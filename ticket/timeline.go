@@ -33,7 +33,7 @@ var eventLabels = map[string]string{
 	"request.lower_asked": "申请降低颜色等级", "request.lower_granted": "同意降低颜色等级", "request.lower_denied": "不同意降低颜色等级",
 	"callback.opened": "登记回访任务", "callback.assigned": "分派回访", "callback.tried": "回访", "callback.finished": "回访结束", "callback.overdue": "回访超时",
 	"clock.half": "时限过半", "clock.most": "时限即将到期", "clock.yellow": "黄牌预警", "clock.due": "时限到期", "clock.red": "红牌警告",
-	"alert.raised": "预警", "alert.acked": "确认预警", "alert.disposed": "处置预警", "alert.escalated": "预警升级",
+	"alert.raised": "预警", "alert.acked": "确认预警", "alert.disposed": "处置预警", "alert.escalated": "预警升级", "alert.again": "预警情况再次发生",
 }
 
 // EventLabel is a type of event for people (zh-CN), or the type itself when it has no label.
