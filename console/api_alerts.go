@@ -193,7 +193,10 @@ func (s *Server) apiStable(ctx context.Context, in *struct {
 		return nil, err
 	}
 	out := &one[StableOut]{}
-	if err := s.DB.View(ctx, func(tx *storage.Tx) (err error) { out.Body, err = s.stableOut(tx, in.ID, ticket.Token(tok)); return err }); err != nil {
+	if err := s.DB.View(ctx, func(tx *storage.Tx) (err error) {
+		out.Body, err = s.stableOut(tx, in.ID, ticket.Token(tok))
+		return err
+	}); err != nil {
 		return nil, s.problemOf("get stability plan", err)
 	}
 	return out, nil
