@@ -37,7 +37,7 @@ func (r *reading) signature() (signed, company bool) {
 		if r.l.inSet("notsender", name, 0) == len(name) {
 			continue
 		}
-		if _, n := r.l.words.longest(name, 0); n == len(name) {
+		if values, n := r.l.words.longest(name, 0); n == len(name) && r.l.entries[values[0]].class != party {
 			continue
 		}
 		if _, n := r.l.words.longest(text, s.from-1); n == len(name)+2 {

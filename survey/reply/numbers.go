@@ -134,7 +134,7 @@ func (n *numbers) arabic(i int) int {
 			return end
 		}
 	}
-	if joint == '+' || len(parts) > 1 && text[parts[0].from] != text[parts[len(parts)-1].from] {
+	if joint == '+' || joint == '/' || len(parts) > 1 && text[parts[0].from] != text[parts[len(parts)-1].from] {
 		n.doubt("several digits")
 		return end
 	}

@@ -117,6 +117,10 @@ func (l *Lexicon) judge(text []rune, toks []token, benign []span) words {
 		if o.class != thanks && o.class != scale && o.class != emoji && l.ofOthers(text, toks, clauseStart, k) {
 			continue
 		}
+		if o.class == scale && l.saidByOthers(text, toks, clauseStart, first, k) {
+			elsewhere = "satisfaction of somebody else"
+			continue
+		}
 		if o.level > 0 && o.level <= 3 || o.class == scale || o.class == blame && !exclaimed(text, t.from) {
 			if o.class != thanks && l.questioned(text, toks, k, clauseStart) {
 				if elsewhere = "questioned"; t.class != scale || o.level < 4 || o.level == 4 && !rhetorical(text, toks, clauseStart, k) {
@@ -242,14 +246,50 @@ func (l *Lexicon) ofOthers(text []rune, toks []token, clauseStart, k int) bool {
 		if t.class == party && (!leads(toks, clauseStart, j) || text[t.from] == '人' && toks[k].class == praise) {
 			continue // 人家态度好 is said of the police
 		}
-		served := false
+		served, whose := false, "police"
+		if l.inSet("institution", text, t.from) == t.to-t.from {
+			whose = "officer" // a hospital has services of its own
+		}
 		for i := t.to; i < toks[k].from; i++ {
-			if l.inSet("police", text, i) > 0 {
+			if l.inSet(whose, text, i) > 0 {
 				served = true
 			}
 		}
 		if !served {
 			return true
+		}
+	}
+	return false
+}
+
+// saidByOthers reports that somebody outside the family is said to be satisfied or not: 邻居不满意, 对方说满意.
+func (l *Lexicon) saidByOthers(text []rune, toks []token, clauseStart, first, k int) bool {
+	for j := first - 1; j >= clauseStart; j-- {
+		switch t := toks[j]; t.class {
+		case weak, address, ack, filler:
+			if t.to-t.from == 1 || t.class == weak {
+				continue
+			}
+			return false
+		case party:
+			if l.inSet("family", text, t.from) == t.to-t.from || !leads(toks, clauseStart, j) {
+				return false
+			}
+			for i := t.to; i < toks[k].from; i++ {
+				if text[i] == '也' {
+					return false // 对方也满意: so am I
+				}
+			}
+			for i := t.to; i < toks[first].from; i++ {
+				switch text[i] {
+				case '说', '都', '们', '家', '很', '还', '可', '就', '却', '倒', '是', '觉', '得', '表', '示':
+				default:
+					return false
+				}
+			}
+			return true
+		default:
+			return false
 		}
 	}
 	return false

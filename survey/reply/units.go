@@ -62,6 +62,9 @@ func (n *numbers) penalty(i int) bool {
 	if i == 0 {
 		return false
 	}
+	if i > 1 && n.text[i-1] == '了' {
+		i-- // 扣了6分
+	}
 	switch n.text[i-1] {
 	case '扣', '记', '罚', '差', '考':
 		return true
