@@ -116,6 +116,8 @@ type templatesView struct {
 
 type templateText struct {
 	Name     string
+	Texts    []string // classes whose text it is
+	Reminds  []string // classes whose reminder it is
 	InForce  survey.Template
 	Preview  []survey.Preview
 	Versions []templateVersion
@@ -148,7 +150,9 @@ func (s *Server) readTemplates(r *http.Request, u *user) (v templatesView, err e
 		}
 		for _, t := range all {
 			if len(v.Texts) == 0 || v.Texts[len(v.Texts)-1].Name != t.Name {
-				v.Texts = append(v.Texts, templateText{Name: t.Name})
+				x := templateText{Name: t.Name}
+				x.Texts, x.Reminds = s.Survey.UsedBy(t.Name)
+				v.Texts = append(v.Texts, x)
 			}
 			x := &v.Texts[len(v.Texts)-1]
 			if t.State == "approved" && x.InForce.Body == "" {

@@ -48,6 +48,16 @@ func (o *Outbox) Kill(tx *storage.Tx, campaign, by, reason string) (int64, error
 	return n, nil
 }
 
+// Cancel takes one text back for good, for a reason without personal data; taken is false when it is or may be with a
+// carrier already.
+func (o *Outbox) Cancel(tx *storage.Tx, id, reason string) (taken bool, err error) {
+	n, err := tx.Exec(`UPDATE sms SET state = 'cancelled', due = NULL, done_at = $2, reason = $3 WHERE id = $1 AND state = 'queued'`, id, storage.At(o.now()), reason)
+	if err != nil {
+		return false, fmt.Errorf("cancel text %s: %w", id, err)
+	}
+	return n > 0, nil
+}
+
 func (o *Outbox) decide(tx *storage.Tx, campaign, state, by, reason string) error {
 	o.init()
 	was, err := CampaignOf(tx, campaign)

@@ -72,6 +72,9 @@ type Ask struct {
 	RepliedAt time.Time
 	OptedOut  bool
 	Extension string // that its texts are sent with, where the carrier has sub-numbers
+
+	scale     string // as it was texted; "" is the scale of five
+	phoneHash string
 }
 
 // Reply reads one reply that the inbox has stored and does what follows from it, all in the caller's transaction; it is
@@ -87,22 +90,22 @@ func (s *Survey) Reply(tx *storage.Tx, in sms.Inbound) error {
 	if s.canary(in.Phone) {
 		return nil
 	}
-	v := s.read(in.Body)
-	a := Answer{ID: storage.NewID(), InboundID: in.ID, Place: Stranger, ReceivedAt: in.ReceivedAt, Label: v.Label, Rating: v.Rating, Danger: v.Danger,
-		Why: v.Why, Trace: v.Trace, Lexicon: s.lexicon()}
-	source := "sms"
-	if in.Carrier == Telephone {
-		a.call, source = in.CarrierID, "call"
-	}
-	if v.Label == reply.Review || v.Danger {
-		a.Review = "pending"
-	}
+	a := Answer{ID: storage.NewID(), InboundID: in.ID, Place: Stranger, ReceivedAt: in.ReceivedAt, Lexicon: s.lexicon()}
 	var ask *Ask
 	if !in.Phone.IsZero() {
 		a.phoneHash = s.Book.Vault.HashPhone(in.Phone)
 		if ask, a.Place, err = s.match(tx, a.phoneHash, s.Outbox.SentWith(in), in.ReceivedAt); err != nil {
 			return fmt.Errorf("match a reply: %w", err)
 		}
+	}
+	digits, source := ask.digits(), "sms"
+	if in.Carrier == Telephone { // a key pressed is one of the five that were read out
+		a.call, source, digits = in.CarrierID, "call", reply.Scale{}
+	}
+	v := s.read(in.Body, digits)
+	a.Label, a.Rating, a.Danger, a.Why, a.Trace = v.Label, v.Rating, v.Danger, v.Why, v.Trace
+	if v.Label == reply.Review || v.Danger {
+		a.Review = "pending"
 	}
 	if ask != nil {
 		because, err := s.asReason(tx, &a, ask, in.Body)
@@ -116,7 +119,7 @@ func (s *Survey) Reply(tx *storage.Tx, in sms.Inbound) error {
 			}
 		}
 	}
-	if ask == nil && a.Rating >= 4 {
+	if ask == nil && (a.Rating >= 4 || a.Rating == 3 && s.config().ownScales()) {
 		a.Review = "pending" // dissatisfied with something that we did not ask about
 	}
 	if ask != nil {
@@ -163,11 +166,11 @@ func (s *Survey) CarrierStopped(tx *storage.Tx, m sms.Message) error {
 	return s.Book.OptOut(tx, m.Phone, contact.OptOut{Scope: contact.ScopeSurvey, Source: "carrier", Evidence: m.ID, At: s.now()})
 }
 
-func (s *Survey) read(text string) reply.Verdict {
+func (s *Survey) read(text string, scale reply.Scale) reply.Verdict {
 	if s.Read != nil {
-		return s.Read(text)
+		return s.Read(text, scale)
 	}
-	return reply.Read(text)
+	return reply.Standard().ReadOn(text, scale)
 }
 
 func (s *Survey) lexicon() string {
@@ -227,6 +230,9 @@ func (s *Survey) count(tx *storage.Tx, a *Answer, ask *Ask) error {
 	}
 	if ask.RepliedAt.IsZero() {
 		ask.RepliedAt = a.ReceivedAt
+		if _, err := s.recall(tx, ask.ID, "replied"); err != nil {
+			return fmt.Errorf("take a reminder back: %w", err)
+		}
 	}
 	ask.OptedOut = ask.OptedOut || a.Label == reply.OptOut
 	valid := a.Rating >= 1 && a.Rating <= 5 && (a.Label == reply.Rating || a.Label == reply.OptOut || a.Review == "settled")
@@ -267,6 +273,9 @@ func (s *Survey) follow(tx *storage.Tx, a *Answer, ask *Ask, words string) error
 	}
 	unit, class := s.names(tx, r)
 	how, said, channel := "短信", "回复原文："+words, "sms"
+	if ask.scale != "" {
+		said += "（短信中的选项：" + ask.scale + "）"
+	}
 	if a.call != "" {
 		how, said, channel = "电话", "按键评价："+words+"，通话录音见关联通话", "hotline"
 	}
@@ -348,11 +357,11 @@ func (s *Survey) saveAnswer(tx *storage.Tx, a Answer) error {
 	return s.logAnswer(tx, a)
 }
 
-const askColumns = `id, day, record_id, class, unit, contact_id, sms_id, state = 'open', asked_at, closes_at, config, COALESCE(rating, 0), rated_at, answer_id, replied_at, opted_out, extension`
+const askColumns = `id, day, record_id, class, unit, contact_id, sms_id, state = 'open', asked_at, closes_at, config, COALESCE(rating, 0), rated_at, answer_id, replied_at, opted_out, extension, scale, phone_hash`
 
 func scanAsk(r storage.Row) (a Ask, err error) {
 	var asked, closes, rated, replied storage.Time
-	err = r.Scan(&a.ID, &a.Day, &a.RecordID, &a.Class, &a.Unit, &a.ContactID, &a.SMSID, &a.Open, &asked, &closes, &a.Config, &a.Rating, &rated, &a.AnswerID, &replied, &a.OptedOut, &a.Extension)
+	err = r.Scan(&a.ID, &a.Day, &a.RecordID, &a.Class, &a.Unit, &a.ContactID, &a.SMSID, &a.Open, &asked, &closes, &a.Config, &a.Rating, &rated, &a.AnswerID, &replied, &a.OptedOut, &a.Extension, &a.scale, &a.phoneHash)
 	a.AskedAt, a.ClosesAt, a.RatedAt, a.RepliedAt = asked.Time, closes.Time, rated.Time, replied.Time
 	return a, err
 }

@@ -61,6 +61,7 @@ type Class struct {
 	Disabled bool     `yaml:"disabled"` // imported, but nobody is asked
 	Exclude  []string `yaml:"exclude"`  // words in the matter that keep a record of this class from being asked about
 
+	Reminder  Reminder `yaml:"reminder"`  // of who has not answered; none when left out
 	Telephone []string `yaml:"telephone"` // who is asked by telephone instead: ByFixedLine, ByUndelivered; empty is nobody
 }
 
@@ -215,12 +216,18 @@ func (c *Config) check() error {
 		if err := cl.checkTelephone(); err != nil {
 			bad("class %s: %w", cl.Code, err)
 		}
+		if err := cl.Reminder.check(c); err != nil {
+			bad("class %s: %w", cl.Code, err)
+		}
 		if c.Templates[cl.Template] == "" {
 			bad("class %s: no template %q", cl.Code, cl.Template)
 		}
 		if c.Scales[cl.Scale] == "" {
 			bad("class %s: no scale of %d", cl.Code, cl.Scale)
 		}
+	}
+	if err := c.checkScales(); err != nil {
+		bad("%w", err)
 	}
 	if len(c.Classes) == 0 {
 		bad("no classes")
@@ -282,9 +289,12 @@ func (c *Config) Class(name string) (Class, bool) {
 
 // Text is what a client of a unit is texted, without the signature: no name, no matter, nothing of the case.
 func (c *Config) Text(cl Class, unit string, day workday.Day) string {
+	return c.text(cl.Template, unit, day, cl.Name, c.Scales[cl.Scale])
+}
+
+func (c *Config) text(template, unit string, day workday.Day, class, scale string) string {
 	_, month, date := day.Date()
-	return strings.NewReplacer("{unit}", cut(unit, c.Texts.Unit), "{date}", fmt.Sprintf("%d月%d日", month, date), "{class}", cl.Name, "{scale}", c.Scales[cl.Scale]).
-		Replace(c.Templates[cl.Template])
+	return strings.NewReplacer("{unit}", cut(unit, c.Texts.Unit), "{date}", fmt.Sprintf("%d月%d日", month, date), "{class}", class, "{scale}", scale).Replace(c.Templates[template])
 }
 
 // Preview is a text as it would go out, with what it costs.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 
 	"lianxin/storage"
 	"lianxin/workday"
@@ -42,6 +43,7 @@ var reasonLabels = map[Reason]string{
 	Asked: "已询问", ClassDisabled: "该类业务未启用", TooOld: "超过询问时限", NoUnit: "办理单位不明", BadNumber: "号码无效", FixedLine: "固定电话",
 	ShortNumber: "短号码或服务号码", StaffPhone: "本局工作人员或值班电话", Minor: "未成年人", NotSampled: "未抽中", SensitiveCase: "敏感案事件", SensitiveOther: "同一号码当日有敏感案事件",
 	OptedOut: "本人已退订", DoNotDisturb: "免打扰名单", NumberRests: "号码停用待恢复", OtherService: "同一人当日另一业务已询问", OpenSurvey: "上一次询问尚未结束", AskedRecently: "30日内已询问",
+	Reminded: "提醒",
 }
 
 // Label is the reason for staff (zh-CN).
@@ -63,9 +65,10 @@ type Decision struct {
 	Unit     string
 	Masked   string // the number, masked
 	Reason   Reason
-	Detail   string // code that says more: which number error, which sensitive group
-	AskID    string // of Asked
-	Text     string // of Asked: what is texted, with the signature
+	Detail   string        // code that says more: which number error, which sensitive group
+	AskID    string        // of Asked
+	Text     string        // of Asked: what is texted, with the signature
+	Remind   time.Duration // of Asked: how long after it who has not answered may be reminded; 0 is never
 
 	Probability float64 // of having been drawn, where it came to that; 1 where everybody is asked
 }
@@ -75,6 +78,9 @@ func (d Decision) String() string {
 	s := fmt.Sprintf("%s %s %s: %s", d.Class, d.SourceID, d.Masked, d.Reason.Label())
 	if l := detailLabels[d.Detail]; l != "" {
 		s += "（" + l + "）"
+	}
+	if d.Remind > 0 {
+		s += fmt.Sprintf("；%g小时未回复的提醒一次", d.Remind.Hours())
 	}
 	return s
 }

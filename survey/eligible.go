@@ -1,6 +1,7 @@
 package survey
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,13 +22,13 @@ func (m *morning) before(a, b Record) bool {
 }
 
 func (m *morning) text(r Record) string {
-	u := m.units[r.Unit]
-	name := u.Short
-	if name == "" {
-		name = u.Name
-	}
 	cl, _ := m.cfg.Class(r.Class)
-	return m.cfg.Text(cl, name, r.ServiceDay)
+	return m.cfg.Text(cl, m.unitName(r.Unit), r.ServiceDay)
+}
+
+// unitName is the short name of a unit.
+func (m *morning) unitName(unit string) string {
+	return cmp.Or(m.units[unit].Short, m.units[unit].Name)
 }
 
 // eligible decides what a record alone can tell.
@@ -86,7 +87,7 @@ type facts struct {
 // earlier is a question that was asked before.
 type earlier struct {
 	day   workday.Day
-	asked workday.Day
+	asked workday.Day // or reminded: the frequency cap counts from the last text
 	open  bool
 }
 
@@ -101,13 +102,19 @@ func (m *morning) known(tx *storage.Tx, persons [][]Record) (f facts, err error)
 	if len(hashes) == 0 {
 		return f, nil
 	}
-	if f.wishes, err = m.s.Book.WishesOf(tx, hashes, contact.ScopeSurvey); err != nil {
-		return f, err
-	}
-	if f.rests, err = m.s.rests(tx, hashes, m.s.now()); err != nil {
+	if f, err = m.wishes(tx, hashes); err != nil {
 		return f, err
 	}
 	f.history, err = m.history(tx, hashes)
+	return f, err
+}
+
+// wishes looks up what the owners of some numbers want, and whether texts reach them.
+func (m *morning) wishes(tx *storage.Tx, hashes []string) (f facts, err error) {
+	if f.wishes, err = m.s.Book.WishesOf(tx, hashes, contact.ScopeSurvey); err != nil {
+		return f, err
+	}
+	f.rests, err = m.s.rests(tx, hashes, m.s.now())
 	return f, err
 }
 
@@ -126,7 +133,8 @@ func (m *morning) history(tx *storage.Tx, hashes []string) (map[string][]earlier
 	rows, err := storage.All(tx, func(r storage.Row) (w row, err error) {
 		return w, r.Scan(&w.hash, &w.day, &w.asked, &w.at, &w.open, &w.over)
 	},
-		`SELECT phone_hash, day, asked_day, asked_at, state = 'open' AND closes_at > $1, state = 'open' AND closes_at <= $1 FROM survey_ask WHERE phone_hash IN (`+list+`)`, args...)
+		`SELECT k.phone_hash, k.day, CASE WHEN r.sent_day <> '' THEN r.sent_day ELSE k.asked_day END, k.asked_at, k.state = 'open' AND k.closes_at > $1, k.state = 'open' AND k.closes_at <= $1
+		FROM survey_ask k LEFT JOIN survey_reminder r ON r.ask_id = k.id WHERE k.phone_hash IN (`+list+`)`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("earlier questions: %w", err)
 	}
@@ -160,6 +168,14 @@ func (m *morning) byPerson(hash string, known facts, sensitive bool) (Reason, st
 	if sensitive {
 		return SensitiveOther, ""
 	}
+	if reason, detail := m.byWishes(hash, known); reason != Asked {
+		return reason, detail
+	}
+	return m.ofHistory(known.history[hash]), ""
+}
+
+// byWishes decides what the owner's wishes, and what became of earlier texts, tell of a number.
+func (m *morning) byWishes(hash string, known facts) (Reason, string) {
 	shield, shielded := known.wishes.Shielded[hash]
 	switch {
 	case shielded && slices.ContainsFunc(m.cfg.StaffShields, func(w string) bool { return strings.Contains(shield.Reason, w) }):
@@ -171,7 +187,7 @@ func (m *morning) byPerson(hash string, known facts, sensitive bool) (Reason, st
 	case known.rests[hash] != "":
 		return NumberRests, known.rests[hash]
 	}
-	return m.ofHistory(known.history[hash]), ""
+	return Asked, ""
 }
 
 // byHistory looks at earlier questions to one number, after closing the one whose window is over.

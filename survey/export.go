@@ -46,7 +46,11 @@ func (f Figures) Sheets() []Sheet {
 		{"未回复", "未回复不计为满意；上下限为未回复者均满意、均不满意时的满意率"},
 		{"无对应询问的回复", f.Strangers}, {"尚未决定的记录", f.Undecided}, {"配置版本", strings.Join(f.Versions, "、")},
 	}}
-	return []Sheet{sheet("合计", []Row{f.Whole}), sheet("按业务", f.ByClass), sheet("按单位", f.ByUnit), sheet("按通道", f.ByChannel), sheet("按日", f.ByDay), about, sheet("按窗口", f.ByWindow)}
+	all := []Sheet{sheet("合计", []Row{f.Whole}), sheet("按业务", f.ByClass), sheet("按单位", f.ByUnit), sheet("按通道", f.ByChannel), sheet("按日", f.ByDay), about, sheet("按窗口", f.ByWindow)}
+	if len(f.Reminders) > 0 {
+		all = append(all, f.reminderSheet())
+	}
+	return all
 }
 
 // span is the days the figures are of.

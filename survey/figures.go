@@ -194,6 +194,8 @@ type Row struct {
 	Uneven   bool       // Weighted is worth a look: it differs from Raw by more than the least step shown
 	Early    Share      // who rated within Metric.Early
 	Later    Share      // who took longer: a difference says that those who never answered may differ too
+
+	texted int // replied to a text
 }
 
 // Rate is a rate by one weight of 基本满意.
@@ -223,6 +225,8 @@ type Figures struct {
 	Undecided int   // records of the day about which no run has decided yet
 	Metric    Metric
 	Versions  []string // of the configurations that decided
+	Reminded  ReminderRow
+	Reminders []ReminderRow // by class; none where nobody was reminded
 }
 
 func (m Metric) group(items []Item, by func(Item) (key, name string)) []Row {
@@ -275,6 +279,7 @@ func (m Metric) row(key, name string, items []Item) Row {
 			later[at] += n
 		}
 	}
+	r.texted = replied
 	asked := r.Count[Delivered] + r.Count[Telephoned] // a text that arrived is not followed by a call
 	if sent := r.Count[Sent]; sent > 0 {
 		r.Replies = float64(replied) / float64(sent)

@@ -133,7 +133,7 @@ func TestATextIsProposedByOneApprovedByAnotherAndFrozenWhenARunBegins(t *testing
 				t.Errorf("the question keeps %q", version)
 			}
 			all, err2 := h.survey.Templates(tx)
-			if len(all) != 3 || all[0].Version != 1 || all[0].State != "approved" {
+			if len(all) != 4 || all[0].Version != 1 || all[0].State != "approved" {
 				t.Errorf("%+v", all)
 			}
 			return errors.Join(err, err2)

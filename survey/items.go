@@ -57,6 +57,9 @@ func (s *Survey) Between(tx *storage.Tx, first, last workday.Day) (Figures, erro
 		storage.At(first.Start()), storage.At(last.End())); err != nil {
 		return fail(err)
 	}
+	if f.Reminded, f.Reminders, err = s.reminders(tx, first, last, f.ByClass); err != nil {
+		return fail(err)
+	}
 	f.Versions, err = storage.All(tx, storage.Value[string], `SELECT DISTINCT config FROM survey_decision WHERE day >= $1 AND day <= $2 ORDER BY config`, first, last)
 	return f, err
 }

@@ -273,6 +273,8 @@ func (m *morning) person(records []Record, known facts) plan {
 	if best >= 0 {
 		ds[best].AskID = storage.NewID()
 		ds[best].Text = sms.Sign(m.s.Outbox.Signature, m.text(records[best]))
+		cl, _ := m.cfg.Class(records[best].Class)
+		ds[best].Remind = cl.Reminder.After
 	}
 	return plan{records, ds, best}
 }
@@ -332,8 +334,8 @@ func (m *morning) ask(tx *storage.Tx, asked []plan, now time.Time) error {
 	for i, p := range asked {
 		r := p.records[p.best]
 		rows[i] = []any{p.ds[p.best].AskID, m.day, texts[i].Key, r.ID, r.Class, r.Unit, r.phoneHash, contacts[i], ids[i], "open", storage.At(now), workday.DayOf(now),
-			storage.At(due.Add(m.cfg.ReplyWindow)), m.cfg.Version, r.Phone.Clear()[:3], texts[i].Extension}
+			storage.At(due.Add(m.cfg.ReplyWindow)), m.cfg.Version, r.Phone.Clear()[:3], texts[i].Extension, m.cfg.scaleOf(r.Class)}
 	}
-	_, err = tx.Insert(`INSERT INTO survey_ask (id, day, key, record_id, class, unit, phone_hash, contact_id, sms_id, state, asked_at, asked_day, closes_at, config, prefix, extension)`, rows, ``)
+	_, err = tx.Insert(`INSERT INTO survey_ask (id, day, key, record_id, class, unit, phone_hash, contact_id, sms_id, state, asked_at, asked_day, closes_at, config, prefix, extension, scale)`, rows, ``)
 	return err
 }

@@ -69,7 +69,10 @@ func Verify(ctx context.Context, db *storage.DB) (p Proof, err error) {
 		if err := verifyCounted(tx); err != nil {
 			return err
 		}
-		return verifyDecisions(tx, &p)
+		if err := verifyDecisions(tx, &p); err != nil {
+			return err
+		}
+		return verifyReminders(tx, &p)
 	})
 	if err != nil {
 		return p, fmt.Errorf("verify ratings: %w", err)
@@ -169,20 +172,61 @@ func verifyCounted(tx *storage.Tx) error {
 	return fmt.Errorf("question %s was changed: it counts rating %d, its answer gave %d", odd[0].ask, odd[0].rating, odd[0].answered)
 }
 
-func verifyDecisions(tx *storage.Tx, p *Proof) error {
-	events, err := eventsLike(tx, "survey/run/")
+// batches are the digests of the batches of decisions in streams of a kind.
+func batches(tx *storage.Tx, prefix string) (map[string]string, error) {
+	events, err := eventsLike(tx, prefix)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	said := map[string]string{}
 	for _, e := range events {
 		var v struct{ Batch, Digest string }
 		if err := json.Unmarshal([]byte(e.payload), &v); err != nil {
-			return fmt.Errorf("%s: %w", e.stream, err)
+			return nil, fmt.Errorf("%s: %w", e.stream, err)
 		}
 		if e.typ == eventDecided {
 			said[v.Batch] = v.Digest
 		}
+	}
+	return said, nil
+}
+
+func verifyReminders(tx *storage.Tx, p *Proof) error {
+	said, err := batches(tx, remindStream)
+	if err != nil {
+		return err
+	}
+	type row struct {
+		Reminding
+		batch, version string
+	}
+	rows, err := storage.All(tx, func(r storage.Row) (w row, err error) {
+		return w, r.Scan(&w.batch, &w.AskID, &w.Reason, &w.Detail, &w.smsID, &w.version)
+	}, `SELECT batch, ask_id, reason, detail, sms_id, config FROM survey_reminder`)
+	if err != nil {
+		return err
+	}
+	groups, versions := map[string][]Reminding{}, map[string]string{}
+	for _, w := range rows {
+		groups[w.batch], versions[w.batch] = append(groups[w.batch], w.Reminding), w.version
+	}
+	for batch, made := range groups {
+		if said[batch] != remindDigest(made, versions[batch]) {
+			return fmt.Errorf("decisions whom to remind, batch %s, were changed afterwards", batch)
+		}
+		delete(said, batch)
+		p.Decisions += len(made)
+	}
+	for batch := range said {
+		return fmt.Errorf("decisions whom to remind, batch %s, were made but are gone", batch)
+	}
+	return nil
+}
+
+func verifyDecisions(tx *storage.Tx, p *Proof) error {
+	said, err := batches(tx, "survey/run/")
+	if err != nil {
+		return err
 	}
 	var batch, version string
 	var day workday.Day

@@ -44,8 +44,7 @@ const answerWithin = 2 * time.Hour
 // second queues a second question, once for a question for ever. It goes out at any hour: the person has just written.
 func (s *Survey) second(tx *storage.Tx, kind string, q Question, a *Answer, ask *Ask, in sms.Inbound) error {
 	now := s.now()
-	cl, _ := s.config().Class(ask.Class)
-	text := strings.ReplaceAll(q.Text, "{scale}", s.config().Scales[cl.Scale])
+	text := strings.ReplaceAll(q.Text, "{scale}", ask.Scale())
 	id, _, err := s.Outbox.Queue(tx, sms.Message{Key: "survey:" + kind + ":" + ask.ID, Campaign: Campaign(ask.Day), Phone: in.Phone, Body: text, Extension: ask.Extension, Priority: sms.Answer,
 		Anytime: true, NotAfter: now.Add(answerWithin)})
 	if err != nil {

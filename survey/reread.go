@@ -70,15 +70,21 @@ func (s *Survey) Reread(ctx context.Context, opt RereadOptions) (Reread, error) 
 
 func (s *Survey) rereadOne(ctx context.Context, a Answer, opt RereadOptions, out *Reread) error {
 	var words string
+	var digits reply.Scale
 	err := s.DB.View(ctx, func(tx *storage.Tx) error {
 		in, err := s.Inbox.Get(tx, a.InboundID)
 		words = in.Body
+		if err != nil || a.AskID == "" || in.Carrier == Telephone {
+			return err
+		}
+		ask, err := AskOf(tx, a.AskID)
+		digits = ask.digits()
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	v := s.read(words)
+	v := s.read(words, digits)
 	out.Read++
 	was := reply.Verdict{Label: a.Label, Rating: a.Rating, Danger: a.Danger, Why: a.Why}
 	if a.Review == "settled" { // the row holds the person's rating; what is compared is the label

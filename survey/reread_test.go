@@ -12,7 +12,7 @@ import (
 func TestOldRepliesAreReadAgainAndOnlyAPersonChangesARating(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		h.survey.Lexicon = "old"
-		h.survey.Read = func(text string) reply.Verdict { // an older reader that did not know the word
+		h.survey.Read = func(text string, scale reply.Scale) reply.Verdict { // an older reader that did not know the word
 			if strings.Contains(text, "杠杠的") {
 				return reply.Verdict{Label: reply.Review, Why: "no clear rating"}
 			}

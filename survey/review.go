@@ -43,6 +43,7 @@ type ReviewItem struct {
 	Day   string // of the service, "" of a stranger
 	Class string // name
 	Unit  string // short name
+	Scale string // that its digits are of, where it is not the one of five
 }
 
 // Reviews lists the replies that wait for a person: dangerous ones first, then the longest waiting. unit, when not empty,
@@ -83,7 +84,7 @@ func (s *Survey) item(tx *storage.Tx, a Answer) (ReviewItem, error) {
 	if err != nil {
 		return item, err
 	}
-	item.Day = r.ServiceDay.String()
+	item.Day, item.Scale = r.ServiceDay.String(), ask.scale
 	item.Unit, item.Class = s.names(tx, r)
 	return item, nil
 }

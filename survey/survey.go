@@ -29,8 +29,8 @@ type Survey struct {
 	Inbox  *sms.Inbox
 	Config *Config // nil is Standard
 
-	Read    func(text string) reply.Verdict // nil is reply.Read
-	Lexicon string                          // version of what Read goes by; empty is the standard lexicon's
+	Read    func(text string, scale reply.Scale) reply.Verdict // nil is the standard lexicon's ReadOn
+	Lexicon string                                             // version of what Read goes by; empty is the standard lexicon's
 
 	Now func() time.Time // nil is time.Now
 	Log *slog.Logger     // nil is slog.Default

@@ -39,7 +39,7 @@ func TestConfigurationIsChecked(t *testing.T) {
 	}
 	for name, c := range map[string]struct{ old, new, want string }{
 		"unknown key":     {"adult: 18", "adult: 18\nadlut: 19", "adlut"},
-		"no version":      {`version: "2026-11-3"`, `version: ""`, "version"},
+		"no version":      {`version: "2026-11-4"`, `version: ""`, "version"},
 		"a link":          {"拒收回T", "详见http://x.cn", "http"},
 		"the name":        {"{unit}{date}{class}服务", "{unit}{date}{name}服务", "{name}"},
 		"no scale":        {"：{scale}。直接", "。直接", "{scale}"},

@@ -213,14 +213,34 @@ func (s *Survey) PreviewOf(body string, cl Class, unit string, day workday.Day) 
 	return Preview{Class: cl.Code, Text: text, Size: size, Cost: float64(size.Segments) * c.Texts.Price}
 }
 
-// Previews shows every class whose text the template is, for a unit.
+// Previews shows every class whose text or reminder the template is, for a unit; of one that no class uses, the first class.
 func (s *Survey) Previews(name, body, unit string, day workday.Day) (out []Preview) {
 	for _, cl := range s.config().Classes {
-		if cl.Template == name {
+		if cl.Template == name || cl.Reminder.Template == name {
+			cl.Template = name
 			p := s.PreviewOf(body, cl, unit, day)
 			p.Class = cl.Name
 			out = append(out, p)
 		}
 	}
+	if len(out) == 0 {
+		cl := s.config().Classes[0]
+		cl.Template = name
+		out = append(out, s.PreviewOf(body, cl, unit, day))
+		out[0].Class = cl.Name
+	}
 	return out
+}
+
+// UsedBy names the classes whose text the template is, and those whose reminder it is.
+func (s *Survey) UsedBy(name string) (texts, reminders []string) {
+	for _, cl := range s.config().Classes {
+		if cl.Template == name {
+			texts = append(texts, cl.Name)
+		}
+		if cl.Reminder.Template == name {
+			reminders = append(reminders, fmt.Sprintf("%s %gh", cl.Name, cl.Reminder.After.Hours()))
+		}
+	}
+	return texts, reminders
 }

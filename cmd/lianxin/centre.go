@@ -175,7 +175,7 @@ func (c *centre) wireRooms(ctx context.Context) error {
 		return err
 	}
 	// Silence looks like contentment: replies, receipts and the carriers' ways are watched against their own past.
-	return errors.Join(c.addViews(c.schedule), c.addReports(), c.schedule.Add(c.polls.Job(c.db)), c.schedule.Add(c.survey.Job(c.cfg.SurveyAt)), c.schedule.Add(c.survey.WatchJob("*/10 * * * *")))
+	return errors.Join(c.addViews(c.schedule), c.addReports(), c.schedule.Add(c.polls.Job(c.db)), c.schedule.Add(c.survey.Job(c.cfg.SurveyAt)), c.schedule.Add(c.survey.WatchJob("*/10 * * * *")), c.schedule.Add(c.survey.RemindJob("*/10 * * * *")))
 }
 
 // textNotice queues a text that tells a citizen how their ticket goes on; the outbox keeps to the hours for texts.

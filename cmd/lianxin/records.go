@@ -65,6 +65,7 @@ func (r *recordsImportCmd) Run(ctx context.Context, m *Main, cfg *Config) error 
 
 type surveyCmd struct {
 	Run    surveyRunCmd    `cmd:"" help:"Ask about the services of a day by hand, as the morning does."`
+	Remind surveyRemindCmd `cmd:"" help:"Remind, by hand, those who have not answered, in classes that say so (reminder in the survey's file)."`
 	Config surveyConfigCmd `cmd:"" help:"Print what the survey asks, whom, and what counts, as a file to begin one's own from."`
 	Parse  surveyParseCmd  `cmd:"" help:"Read replies, one a line, from standard input; write what each means as JSON lines."`
 	Reread surveyRereadCmd `cmd:"" help:"Read old replies with the word lists of today, and report which would be read otherwise; ratings change only by a person."`

@@ -17,7 +17,7 @@ func (c *centre) configureSurvey() (err error) {
 	if err != nil {
 		return err
 	}
-	c.survey.Read, c.survey.Lexicon = lexicon.Read, lexicon.Version
+	c.survey.Read, c.survey.Lexicon = lexicon.ReadOn, lexicon.Version
 	return nil
 }
 

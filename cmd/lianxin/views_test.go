@@ -71,7 +71,7 @@ func TestABureausOwnFilesReachTheReaderAndTheSurvey(t *testing.T) {
 		t.Fatalf("survey config: %d %s", status, text)
 	}
 	file := filepath.Join(t.TempDir(), "survey.yaml")
-	if err := os.WriteFile(file, []byte(strings.Replace(text, `version: "2026-11-3"`, `version: "benxi-7"`, 1)), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(strings.Replace(text, `version: "2026-11-4"`, `version: "benxi-7"`, 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()

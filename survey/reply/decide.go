@@ -61,7 +61,7 @@ func (r *reading) judge() (words, digits) {
 	ready := r.ready()
 	toks := r.l.tokenise(r.text, ready)
 	benign := r.all("benign")
-	return r.l.judge(r.text, toks, benign), r.l.readNumbers(r.text, toks, benign)
+	return r.l.judge(r.text, toks, benign), r.l.readNumbers(r.text, toks, benign).onScale(r.scale)
 }
 
 // ready turns the rules for opinions of several words into words.

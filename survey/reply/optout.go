@@ -114,6 +114,7 @@ func (r *reading) ratingBeside(marks []span) int {
 	rest := pool.Get().(*reading)
 	defer pool.Put(rest)
 	rest.scan(r.l, text)
+	rest.scale = r.scale
 	if rest.has("contact") {
 		return 0
 	}

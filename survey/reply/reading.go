@@ -9,6 +9,7 @@ type reading struct {
 	hits   []hit
 	guards uint64 // sections, by number, that have a guard to look at
 	masked map[int32][]rune
+	scale  Scale // that the digits of the text are of
 }
 
 // hit is a place where the first word of a pattern stands.
@@ -23,7 +24,7 @@ var pool = sync.Pool{New: func() any { return &reading{masked: map[int32][]rune{
 
 // scan finds where patterns may begin.
 func (r *reading) scan(l *Lexicon, text []rune) {
-	r.l, r.text = l, text
+	r.l, r.text, r.scale = l, text, Scale{}
 	r.hits = r.hits[:0]
 	clear(r.masked)
 	r.guards = 0

@@ -38,7 +38,9 @@ func Read(text string) Verdict { return Standard().Read(text) }
 func Version() string { return Standard().Version }
 
 // Read reads one reply. It never fails: what cannot be read goes to a person.
-func (l *Lexicon) Read(text string) Verdict {
+func (l *Lexicon) Read(text string) Verdict { return l.ReadOn(text, Scale{}) }
+
+func (l *Lexicon) readOn(text string, scale Scale) Verdict {
 	own, quoted := l.ownAnswer(plain(text))
 	own = l.normalise(own)
 	if !utf8.ValidString(text) {
@@ -47,6 +49,7 @@ func (l *Lexicon) Read(text string) Verdict {
 	r := pool.Get().(*reading)
 	defer pool.Put(r)
 	r.scan(l, own)
+	r.scale = scale
 	v := r.decide(quoted)
 	if quoted {
 		v.Trace = append([]string{"quoted original dropped"}, v.Trace...)
