@@ -113,7 +113,7 @@ func (s *Survey) Remind(ctx context.Context, opt RemindOptions) (RemindResult, e
 			return fail(err)
 		}
 		res.Recalled = n
-		if !s.Outbox.Next(s.now()).Equal(s.now()) {
+		if now := s.now(); !s.Outbox.Next(now).Equal(now) {
 			return res, nil
 		}
 	}
