@@ -39,9 +39,12 @@ func (ls *lines) close() {
 	ls.watched = nil
 }
 
-// watch sends OPTIONS now and then (RFC 3261 11). Any answer but those of an exchange that cannot take calls is a sign of life.
+// watch sends OPTIONS now and then (RFC 3261 11): soon after the trunk is known, and more often while it does not answer, so that a call
+// does not find out. Any answer but those of an exchange that cannot take calls is a sign of life.
 func (ls *lines) watch(ctx context.Context, l *line) {
-	for pause(ctx, nil, around(ls.s.cfg.probe)) {
+	wait := ls.s.cfg.probe / 30
+	for pause(ctx, nil, around(wait)) {
+		wait = ls.s.cfg.probe
 		ls.s.safely("probe", func() {
 			within, cancel := context.WithTimeoutCause(ctx, ls.s.cfg.silence, ErrUnreachable)
 			defer cancel()
@@ -56,6 +59,9 @@ func (ls *lines) watch(ctx context.Context, l *line) {
 						err = fmt.Errorf("options: %d: %w", res.StatusCode, ErrUnreachable)
 					}
 				}
+			}
+			if err != nil {
+				wait /= 6
 			}
 			if ctx.Err() == nil {
 				ls.heard(l, err)

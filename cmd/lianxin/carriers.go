@@ -1,15 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 	"time"
-
-	"gopkg.in/yaml.v3"
 
 	"lianxin/contact"
 	"lianxin/sms"
@@ -81,34 +77,7 @@ type approvedTemplate struct {
 }
 
 // readCarriers reads the carriers' part of the configuration file; a key that is not known is an error.
-func readCarriers(file string) (s carrierSettings, err error) {
-	if file == "" {
-		return s, nil
-	}
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return s, fmt.Errorf("read configuration: %w", err)
-	}
-	var whole struct {
-		Carriers yaml.Node `yaml:"carriers"`
-	}
-	if err := yaml.Unmarshal(data, &whole); err != nil {
-		return s, fmt.Errorf("read configuration %s: %w", file, err)
-	}
-	if whole.Carriers.IsZero() {
-		return s, nil
-	}
-	part, err := yaml.Marshal(&whole.Carriers)
-	if err != nil {
-		return s, err
-	}
-	dec := yaml.NewDecoder(bytes.NewReader(part))
-	dec.KnownFields(true)
-	if err := dec.Decode(&s); err != nil {
-		return s, fmt.Errorf("read configuration %s: carriers: %w", file, err)
-	}
-	return s, nil
-}
+func readCarriers(f *configFile) (s carrierSettings, err error) { return s, f.part("carriers", &s) }
 
 // wireCarriers opens the carriers of --sms-carrier in their order: the first sends, the others take over what it surely
 // did not take.

@@ -120,14 +120,10 @@ type Secrets struct {
 }
 
 // load fills the secrets from the environment, then from the configuration file.
-func (s *Secrets) load(file string) error {
-	if file != "" {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			return fmt.Errorf("read configuration: %w", err)
-		}
-		if err := yaml.Unmarshal(data, s); err != nil {
-			return fmt.Errorf("read configuration %s: %w", file, err)
+func (s *Secrets) load(f *configFile) error {
+	if f != nil {
+		if err := yaml.Unmarshal(f.text, s); err != nil {
+			return f.complaint(err)
 		}
 	}
 	v, t := reflect.ValueOf(s).Elem(), reflect.TypeFor[Secrets]()
@@ -165,6 +161,23 @@ func (c *Config) dsn() string {
 		return c.Database
 	}
 	return filepath.Join(c.Data, "lianxin.db")
+}
+
+// fill reads what no flag can set, and checks the whole.
+func (c *Config) fill(f *configFile) (err error) {
+	if err = c.Secrets.load(f); err != nil {
+		return err
+	}
+	if c.CarrierSettings, err = readCarriers(f); err != nil {
+		return err
+	}
+	if c.Views, err = readViews(f); err != nil {
+		return err
+	}
+	if c.Telephony, err = readTelephony(f); err != nil {
+		return err
+	}
+	return c.check()
 }
 
 // check finds what flags alone cannot refuse, and says what and where.

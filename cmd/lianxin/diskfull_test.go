@@ -3,10 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/cookiejar"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,7 +12,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"lianxin/ivr/softphone"
 	"lianxin/sip/media"
 )
 
@@ -66,60 +61,6 @@ func (p *process) fill(dir string, free uint64) string {
 		p.t.Fatal(err)
 	}
 	return file
-}
-
-// page is what a member of the sample staff sees.
-func (p *process) page(login, path string) string {
-	p.t.Helper()
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	client := &http.Client{Jar: jar}
-	resp, err := client.PostForm("http://"+p.http+"/sign-in", url.Values{"login": {login}, "password": {samplePassword}})
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	resp.Body.Close()
-	if resp, err = client.Get("http://" + p.http + path); err != nil {
-		p.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return string(b)
-}
-
-// caller is somebody who can ring the hotline of a program in a process of its own.
-func (p *process) caller(ctx context.Context, number string, sound *media.Engine) *softphone.Call {
-	p.t.Helper()
-	phone, err := softphone.New(softphone.Config{User: number, Server: p.sip, Engine: sound})
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	p.t.Cleanup(phone.Crash)
-	call, err := phone.Dial(ctx, "46110110")
-	if err != nil {
-		p.t.Fatalf("%v\n%s", err, p.log())
-	}
-	call.Tone(700)
-	return call
-}
-
-// goesOn waits until so many more packets of sound have come, and fails when the call has ended.
-func (p *process) goesOn(ctx context.Context, call *softphone.Call, packets uint64) {
-	p.t.Helper()
-	for was := call.Leg().Stats().PacketsIn; call.Leg().Stats().PacketsIn < was+packets; time.Sleep(20 * time.Millisecond) {
-		select {
-		case <-call.Done():
-			p.t.Fatalf("the call has ended\n%s", p.log())
-		case <-ctx.Done():
-			p.t.Fatalf("no sound comes any more\n%s", p.log())
-		default:
-		}
-	}
 }
 
 type recorded struct {
@@ -226,35 +167,13 @@ func TestADatabaseWithoutRoomKeepsNobodyFromAPerson(t *testing.T) {
 	defer sound.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	operator, err := softphone.New(softphone.Config{User: "8001", Password: p.phonePassword(), Server: p.sip, Engine: sound})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(operator.Crash)
-	if err := operator.Register(ctx); err != nil {
-		t.Fatal(err)
-	}
+	operator := p.operator(ctx, "8001", sound)
 	before := p.caller(ctx, "19900008001", sound)
 	p.goesOn(ctx, before, 50)
 	ballast := p.fill(outside, 0)
 	p.goesOn(ctx, before, 50)
 	caller := p.caller(ctx, "19900008002", sound)
-	if err := caller.Press(ctx, "0"); err != nil {
-		t.Fatal(err)
-	}
-	var ringing *softphone.Ringing
-	select {
-	case ringing = <-operator.Incoming():
-	case <-ctx.Done():
-		t.Fatalf("nobody is rung while the database has no room\n%s", p.log())
-	}
-	talk, err := ringing.Answer(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := talk.HearsTone(ctx, 700); err != nil {
-		t.Fatal(err)
-	}
+	p.reaches(ctx, caller, operator) // though the database has no room
 	if err := before.Hangup(ctx); err != nil {
 		t.Fatal(err)
 	}

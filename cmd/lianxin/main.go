@@ -9,20 +9,23 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
-	"gopkg.in/yaml.v3"
 )
 
 func main() {
-	// The second signal ends the program at once: what the first began may be waiting for a peer that never answers.
+	m := &Main{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
+	os.Exit(m.Run(untilTold(), os.Args[1:]))
+}
+
+// untilTold ends with the first signal to stop. The second ends the program at once: what the first began may be waiting for a peer that
+// never answers.
+func untilTold() context.Context {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	go func() { <-ctx.Done(); stop() }()
-	m := &Main{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
-	os.Exit(m.Run(ctx, os.Args[1:]))
+	return ctx
 }
 
 // Main is the program with its standard streams, so that a test can run it whole.
@@ -97,21 +100,10 @@ func (m *Main) Run(ctx context.Context, args []string) (status int) {
 	}
 	k, err := parser.Parse(args)
 	if err == nil {
-		err = cli.Config.Secrets.load(cli.File)
-	}
-	if err == nil {
-		cli.Config.CarrierSettings, err = readCarriers(cli.File)
-	}
-	if err == nil {
-		cli.Config.Views, err = readViews(cli.File)
-	}
-	if err == nil {
-		cli.Config.Telephony, err = readTelephony(cli.File)
-	}
-	if err == nil {
-		err = cli.Config.check()
+		err = cli.Config.fill(file)
 	}
 	if err != nil {
+		err = file.blame(args, err)
 		fmt.Fprintln(m.Err, "lianxin:", err)
 		return 2
 	}
@@ -135,7 +127,11 @@ var probe func(*Config)
 var errSaid = errors.New("said already")
 
 // fromFile gives flags that neither the command line nor the environment set their value from the configuration file.
-func fromFile(values map[string]any) kong.Resolver {
+func fromFile(f *configFile) kong.Resolver {
+	var values map[string]any
+	if f != nil {
+		values = f.values
+	}
 	return kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 		for _, env := range flag.Envs {
 			if _, set := os.LookupEnv(env); set {
@@ -161,25 +157,4 @@ func configPath(args []string) string {
 		}
 	}
 	return os.Getenv("LIANXIN_CONFIG")
-}
-
-func readConfig(path string) (map[string]any, error) {
-	if path == "" {
-		return nil, nil
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("read configuration: %w", err)
-	}
-	values := map[string]any{}
-	if err := yaml.Unmarshal(data, &values); err != nil {
-		return nil, fmt.Errorf("read configuration %s: %w", path, err)
-	}
-	known := knownKeys()
-	for key := range values {
-		if !slices.Contains(known, key) {
-			return nil, fmt.Errorf("configuration %s: there is no setting %q", path, key)
-		}
-	}
-	return values, nil
 }

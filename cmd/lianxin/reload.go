@@ -35,12 +35,9 @@ func (m *Main) configure(args []string) (*Config, error) {
 		return nil, err
 	}
 	if _, err := parser.Parse(args); err != nil {
-		return nil, err
+		return nil, file.blame(args, err)
 	}
-	if cli.Config.Telephony, err = readTelephony(cli.File); err != nil {
-		return nil, err
-	}
-	return &cli.Config, cli.Config.check()
+	return &cli.Config, file.blame(args, cli.Config.fill(file))
 }
 
 // reload takes up, on SIGHUP, what of the configuration can change without a restart and without dropping a call: the level of the log,

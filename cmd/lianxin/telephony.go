@@ -1,14 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"time"
-
-	"gopkg.in/yaml.v3"
 
 	"lianxin/sip"
 	"lianxin/workday"
@@ -56,31 +53,9 @@ type limitSettings struct {
 }
 
 // readTelephony reads its part of the configuration file; a key that is not known is an error.
-func readTelephony(file string) (s telephonySettings, err error) {
-	if file == "" {
-		return s, nil
-	}
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return s, fmt.Errorf("read configuration: %w", err)
-	}
-	var whole struct {
-		Telephony yaml.Node `yaml:"telephony"`
-	}
-	if err := yaml.Unmarshal(data, &whole); err != nil {
-		return s, fmt.Errorf("read configuration %s: %w", file, err)
-	}
-	if whole.Telephony.IsZero() {
-		return s, nil
-	}
-	part, err := yaml.Marshal(&whole.Telephony)
-	if err != nil {
+func readTelephony(f *configFile) (s telephonySettings, err error) {
+	if err := f.part("telephony", &s); err != nil {
 		return s, err
-	}
-	dec := yaml.NewDecoder(bytes.NewReader(part))
-	dec.KnownFields(true)
-	if err := dec.Decode(&s); err != nil {
-		return s, fmt.Errorf("read configuration %s: telephony: %w", file, err)
 	}
 	for i := range s.Trunks {
 		t := &s.Trunks[i]
@@ -89,55 +64,73 @@ func readTelephony(file string) (s telephonySettings, err error) {
 		}
 		b, err := os.ReadFile(t.PasswordFile)
 		if err != nil {
-			return s, fmt.Errorf("configuration %s: telephony: trunk %s: %w", file, t.Name, err)
+			return s, f.at(fmt.Sprintf("telephony.trunks.%d.password-file", i), fmt.Errorf("telephony: trunk %d (%s): %w", i+1, t.Name, err))
 		}
 		t.Password = strings.TrimSpace(string(b))
 	}
-	if err := s.check(); err != nil {
-		return s, fmt.Errorf("configuration %s: telephony: %w", file, err)
+	if at, err := s.check(); err != nil {
+		return s, f.at("telephony."+at, fmt.Errorf("telephony: %w", err))
 	}
 	return s, nil
 }
 
-// check finds what would keep the exchange from starting, and what would make a trunk of no use, and says what and where.
-func (s *telephonySettings) check() error {
+// check finds what would keep the exchange from starting, and what would make a trunk of no use, and says what, and where in the settings
+// (trunks.0.from).
+func (s *telephonySettings) check() (where string, err error) {
 	names := map[string]bool{}
 	for i, t := range s.Trunks {
-		at := func(format string, args ...any) error {
-			return fmt.Errorf("trunk %d (%s): %s", i+1, t.Name, fmt.Sprintf(format, args...))
+		at := func(key, format string, args ...any) (string, error) {
+			return fmt.Sprintf("trunks.%d.%s", i, key), fmt.Errorf("trunk %d (%s): %s", i+1, t.Name, fmt.Sprintf(format, args...))
 		}
 		switch {
 		case t.Name == "":
-			return at("a name is needed")
+			return at("name", "a name is needed")
 		case names[t.Name]:
-			return at("the name is taken")
+			return at("name", "the name is taken")
 		case len(t.From) == 0 && t.Proxy == "":
-			return at("it needs from (its calls), proxy (ours), or both")
+			return at("from", "it needs from (its calls), proxy (ours), or both")
 		case t.Register && (t.Proxy == "" || t.User == ""):
-			return at("to register it needs proxy and user")
-		case t.Strip < 0 || t.Weight < 0 || t.MaxCalls < 0 || t.MaxPerHour < 0 || t.MaxPerNight < 0 || t.MaxCall < 0:
-			return at("a limit cannot be below zero")
+			return at("register", "to register it needs proxy and user")
+		}
+		for key, n := range map[string]int{"strip": t.Strip, "weight": t.Weight, "max-calls": t.MaxCalls, "max-per-hour": t.MaxPerHour, "max-per-night": t.MaxPerNight, "max-call": int(t.MaxCall)} {
+			if n < 0 {
+				return at(key, "%s cannot be below zero", key)
+			}
 		}
 		names[t.Name] = true
-		for _, a := range t.From {
+		for k, a := range t.From {
 			if _, err := prefix(a); err != nil {
-				return at("from %q is no IP address or network", a)
+				return at(fmt.Sprint("from.", k), "from %q is no IP address or network", a)
 			}
+		}
+		if err := sip.CheckOutbound(sip.Outbound{}, s.trunks()[i:i+1]); err != nil {
+			key := "name"
+			for k, word := range map[string]string{"proxy": "proxy", "numbers": "numbers", "prefix": "rewritten"} {
+				if strings.Contains(err.Error(), word+" ") || strings.Contains(err.Error(), word+":") {
+					key = k
+				}
+			}
+			return fmt.Sprintf("trunks.%d.%s", i, key), err
 		}
 	}
 	if _, _, err := s.night(); err != nil {
-		return err
+		return "outbound.night", err
 	}
 	if s.Police != "" && strings.Trim(s.Police, "+0123456789") != "" {
-		return fmt.Errorf("police %q is no number", s.Police)
+		return "police", fmt.Errorf("police %q is no number", s.Police)
+	}
+	for i := range s.Outbound.Allow {
+		if err := sip.CheckOutbound(sip.Outbound{Allow: s.Outbound.Allow[i : i+1]}, nil); err != nil {
+			return fmt.Sprint("outbound.allow.", i), err
+		}
 	}
 	if err := sip.CheckOutbound(s.outbound("1"), s.trunks()); err != nil {
-		return err
+		return "outbound", err
 	}
 	if s.Police != "" && !sip.Allows(s.outbound("1"), s.Police) {
-		return fmt.Errorf("police %s is not among outbound.allow", s.Police)
+		return "police", fmt.Errorf("police %s is not among outbound.allow", s.Police)
 	}
-	return nil
+	return "", nil
 }
 
 // night reads outbound.night.

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
@@ -14,7 +12,6 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib"
 	_ "github.com/microsoft/go-mssqldb"
 	_ "github.com/sijms/go-ora/v2"
-	"gopkg.in/yaml.v3"
 
 	"lianxin/schedule"
 	"lianxin/survey"
@@ -52,39 +49,18 @@ func (v viewSettings) check() error {
 }
 
 // readViews reads the views' part of the configuration file; a key that is not known is an error.
-func readViews(file string) (views []viewSettings, err error) {
-	if file == "" {
-		return nil, nil
-	}
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("read configuration: %w", err)
-	}
-	var whole struct {
-		Views yaml.Node `yaml:"record-views"`
-	}
-	if err := yaml.Unmarshal(data, &whole); err != nil {
-		return nil, fmt.Errorf("read configuration %s: %w", file, err)
-	}
-	if whole.Views.IsZero() {
-		return nil, nil
-	}
-	part, err := yaml.Marshal(&whole.Views)
-	if err != nil {
+func readViews(f *configFile) (views []viewSettings, err error) {
+	if err := f.part("record-views", &views); err != nil {
 		return nil, err
 	}
-	dec := yaml.NewDecoder(bytes.NewReader(part))
-	dec.KnownFields(true)
-	if err := dec.Decode(&views); err != nil {
-		return nil, fmt.Errorf("read configuration %s: record-views: %w", file, err)
-	}
 	names := map[string]bool{}
-	for _, v := range views {
-		if err := v.check(); err != nil {
-			return nil, fmt.Errorf("read configuration %s: record-views: %w", file, err)
+	for i, v := range views {
+		err := v.check()
+		if err == nil && names[v.Name] {
+			err = fmt.Errorf("two views %q", v.Name)
 		}
-		if names[v.Name] {
-			return nil, fmt.Errorf("read configuration %s: record-views: two views %q", file, v.Name)
+		if err != nil {
+			return nil, f.at(fmt.Sprint("record-views.", i), fmt.Errorf("record-views: %w", err))
 		}
 		names[v.Name] = true
 	}
