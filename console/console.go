@@ -43,7 +43,7 @@ func New(d Deps) *Server {
 		s.Oversight = oversee.New(s.Office)
 	}
 	if s.Figures == nil {
-		s.Figures = &report.Office{Now: s.Now, Oversight: s.Oversight, Survey: d.Survey}
+		s.Figures = &report.Office{Now: s.Now, Oversight: s.Oversight, Survey: d.Survey, Polls: d.Polls}
 	}
 	if s.Hub == nil {
 		s.Hub = &Hub{}

@@ -126,6 +126,8 @@ type figureRow struct {
 	Text   string // its value
 	Detail string // numerator and denominator, or what else it is made of
 	Look   string
+	Was    string // what the published edition of the period says, where that is something else
+	Fixed  bool   // because facts were corrected, not because matters went on
 }
 
 func (s *Server) figureRow(f report.Figure, lang string) figureRow {
@@ -177,6 +179,7 @@ type figuresPageView struct {
 	Version   string
 	Settings  report.Settings
 	CanExport bool
+	Printed   report.Edition // the published edition of the period; none without an id
 	Also      []navItem // pages with other figures that the reader may open
 }
 
@@ -192,6 +195,10 @@ func (s *Server) readFigures(tx *storage.Tx, r *http.Request, u *user) (v figure
 			}
 		}
 	}
+	var later map[string]report.Later
+	if v.Printed, later, err = s.Figures.Printed(tx, v.Period, v.Scope); err != nil {
+		return v, err
+	}
 	all, err := s.Figures.Figures(tx, v.Period, v.Scope)
 	for _, f := range all {
 		v.Version = f.Version
@@ -199,7 +206,11 @@ func (s *Server) readFigures(tx *storage.Tx, r *http.Request, u *user) (v figure
 			v.Groups = append(v.Groups, figureGroup{Label: "fig-group-" + f.Metric.Group})
 		}
 		g := &v.Groups[len(v.Groups)-1]
-		g.Rows = append(g.Rows, s.figureRow(f, s.lang(r)))
+		row := s.figureRow(f, s.lang(r))
+		if l, ok := later[f.Metric.ID]; ok {
+			row.Was, row.Fixed = l.Printed, l.Correction
+		}
+		g.Rows = append(g.Rows, row)
 	}
 	return v, err
 }

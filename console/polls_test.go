@@ -112,6 +112,17 @@ func TestAPollIsAskedAnsweredAndReadOnItsPages(t *testing.T) {
 	if p := leader.get(at + "/export"); p.status != http.StatusOK || !strings.HasPrefix(p.body, "PK") {
 		t.Errorf("the workbook: %d", p.status)
 	}
+	// A special report has the results in it, and no words of anybody.
+	day := workday.DayOf(h.now()).String()
+	if p := analyst.get("/reports"); !strings.Contains(p.body, `value="`+m[1]+`"`) {
+		t.Error("the poll cannot be chosen for a special report")
+	}
+	if p := analyst.post("/reports", form("kind", "special", "day", "", "title", "安全感测评专报", "from", day, "to", day, "poll", m[1])); !reportAt.MatchString(p.path) || !strings.Contains(p.body, "测评第1题 您对治安满意吗") || !strings.Contains(p.body, "100.00%") || strings.Contains(p.body, "建议0") {
+		t.Errorf("a special report of the poll: %d at %s %s", p.status, p.path, alertIn(p.body))
+	}
+	if p := analyst.post("/reports", form("kind", "special", "day", "", "title", "安全感测评专报", "from", day, "to", day, "poll", "none")); p.status != http.StatusUnprocessableEntity || !strings.Contains(p.body, "没有这个测评") {
+		t.Errorf("a report of no poll: %d", p.status)
+	}
 	if a := h.ask(h.tokenIn("leader", ""), "GET", "/api/v1/polls/"+m[1], ""); a.status != http.StatusOK || !strings.Contains(a.body, `"n":6`) {
 		t.Errorf("API: %d %.300s", a.status, a.body)
 	}

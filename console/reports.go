@@ -18,6 +18,7 @@ import (
 	"lianxin/org"
 	"lianxin/report"
 	"lianxin/storage"
+	"lianxin/survey/poll"
 	"lianxin/ticket"
 	"lianxin/workday"
 )
@@ -51,6 +52,8 @@ type reportListView struct {
 	From, To    string
 	Units       []option
 	Channels    []ticket.Channel
+	Polls       []poll.Poll // that are over
+	Now         bool        // count up to now, not as it stood at the end of the period
 }
 
 type reportRow struct {
@@ -86,6 +89,11 @@ func (s *Server) showReports(w http.ResponseWriter, r *http.Request, u *user, st
 			if err != nil {
 				return err
 			}
+			if s.Polls != nil {
+				if v.Polls, err = s.Polls.Over(tx, ticket.Staff(u.Staff), 50); err != nil {
+					return err
+				}
+			}
 			v.Channels = slices.DeleteFunc(all, func(c ticket.Channel) bool { return c.Restricted && !u.Can(org.ViewRestricted) })
 		}
 		return nil
@@ -116,7 +124,7 @@ func (s *Server) draftReport(w http.ResponseWriter, r *http.Request, u *user) {
 	if !ok {
 		return
 	}
-	d := report.Drafting{Kind: report.EditionKind(in.text("kind")), Title: in.text("title"), Scope: report.SpecialScope{Unit: in.text("unit"), Channel: in.text("channel"), Kind: in.text("type"), Colour: in.text("colour")}}
+	d := report.Drafting{Kind: report.EditionKind(in.text("kind")), Title: in.text("title"), Scope: report.SpecialScope{Unit: in.text("unit"), Channel: in.text("channel"), Kind: in.text("type"), Colour: in.text("colour"), Poll: in.text("poll")}}
 	var e report.Edition
 	err := func() error {
 		day, err := workday.ParseDay(in.text("day"))
@@ -131,6 +139,10 @@ func (s *Server) draftReport(w http.ResponseWriter, r *http.Request, u *user) {
 			return &ticket.Refusal{Code: "day", Message: translate(s.lang(r), "report-day")}
 		}
 		d.Day = day
+		if in.on("past") {
+			e, err = s.Figures.DraftPast(r.Context(), s.DB, d, ticket.Staff(u.Staff))
+			return err
+		}
 		return s.DB.Update(r.Context(), func(tx *storage.Tx) (err error) {
 			e, err = s.Figures.DraftEdition(tx, d, ticket.Staff(u.Staff))
 			return err
@@ -140,7 +152,7 @@ func (s *Server) draftReport(w http.ResponseWriter, r *http.Request, u *user) {
 	switch {
 	case refused:
 		s.showReports(w, r, u, statusOf(refusal), func(v *reportListView) {
-			v.Error, v.Typed, v.Day, v.From, v.To = refusal.Message, d, in.text("day"), in.text("from"), in.text("to")
+			v.Error, v.Typed, v.Day, v.From, v.To, v.Now = refusal.Message, d, in.text("day"), in.text("from"), in.text("to"), !in.on("past")
 		})
 	case err != nil:
 		s.fail(w, r, err)
@@ -409,6 +421,7 @@ func reportOut(e report.Edition) ReportOut {
 
 // LaterOut is a figure that stands otherwise by now than it was printed.
 type LaterOut struct {
+	ID         string `json:"id" doc:"of the figure"`
 	Label      string `json:"label"`
 	Printed    string `json:"printed"`
 	Now        string `json:"now"`

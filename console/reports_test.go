@@ -63,6 +63,12 @@ func TestAReportIsDraftedReviewedPublishedAndCorrectedOnItsPages(t *testing.T) {
 	if p := reviewer.get(at); !strings.Contains(p.body, "发布后更正") {
 		t.Error("nothing is said of what was corrected since")
 	}
+	if p := reviewer.get("/figures?from=" + day.String() + "&to=" + day.String()); strings.Contains(p.body, "发布时 ") {
+		t.Error("a unit's own figures stand beside the city's published ones")
+	}
+	if p := leader.get("/figures?from=" + day.String() + "&to=" + day.String()); !strings.Contains(p.body, "发布时 ") || !strings.Contains(p.body, at) {
+		t.Error("the figures do not say that they were corrected since they were published")
+	}
 	p = analyst.post(at+"/act/correct", form("reason", "误计一件测试诉求"))
 	v2 := reportAt.FindStringSubmatch(p.path)
 	if v2 == nil || v2[1] == m[1] {
@@ -92,6 +98,9 @@ func TestAReportIsDraftedReviewedPublishedAndCorrectedOnItsPages(t *testing.T) {
 		}
 		return err
 	})
+	if p := analyst.post("/reports", form("kind", "daily", "day", day.Add(-1).String(), "past", "on")); !reportAt.MatchString(p.path) || !strings.Contains(p.body, "按日志还原当时情况") {
+		t.Errorf("as it stood at the end of the day: %d at %s %s", p.status, p.path, alertIn(p.body))
+	}
 	special := analyst.post("/reports", form("kind", "special", "day", "", "title", "热线专报", "from", day.Add(-6).String(), "to", day.String(), "channel", "hotline"))
 	if !reportAt.MatchString(special.path) || !strings.Contains(special.body, "专2026-0001") {
 		t.Errorf("a special report: %d at %s %s", special.status, special.path, alertIn(special.body))

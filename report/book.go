@@ -16,7 +16,7 @@ import (
 // by which sum it is known again.
 func (e Edition) About() [][2]string {
 	out := [][2]string{{"报告期", e.Period.First().String() + " 至 " + e.Period.Last().String()}, {"编号与版本", fmt.Sprintf("%s 第%d版（%s）", e.Series, e.Version, e.State.Label())},
-		{"统计截至", e.CutOff.In(workday.Zone).Format("2006-01-02 15:04:05")}, {"口径版本", e.Metrics}}
+		{"统计截至", e.cutOff()}, {"口径版本", e.Metrics}}
 	if !e.PublishedAt.IsZero() {
 		out = append(out, [2]string{"发布时间", e.PublishedAt.In(workday.Zone).Format("2006-01-02 15:04:05")})
 	}
@@ -24,6 +24,15 @@ func (e Edition) About() [][2]string {
 		out = append(out, [2]string{"更正原因", e.Reason})
 	}
 	return append(out, [2]string{"内容校验值", e.Sum})
+}
+
+// cutOff is up to when it was counted, and from what.
+func (e Edition) cutOff() string {
+	at := e.CutOff.In(workday.Zone).Format("2006-01-02 15:04:05")
+	if e.Content.Past {
+		return at + "（按日志还原当时情况，此后的更正不计入）"
+	}
+	return at
 }
 
 // headOfLines is the head of the table of figures.

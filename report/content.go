@@ -21,6 +21,7 @@ type Content struct {
 	Lines  []Line `json:"lines"`
 	Tables []Grid `json:"tables"`
 	Words  Words  `json:"words"`
+	Past   bool   `json:"past,omitempty"` // counted from the log as of the cut-off, not from the tables of the day it was drafted on
 }
 
 // Words are what people write in an edition.
@@ -55,6 +56,7 @@ type Grid struct {
 	Rows  [][]string `json:"rows"`
 	Note  string     `json:"note,omitempty"`
 	Bars  int        `json:"bars,omitempty"`
+	Live  bool       `json:"live,omitempty"` // from records that are not in the log: as they stood when it was drafted
 }
 
 // linesOf are the figures that a kind of edition prints; the others print all of them.
@@ -64,6 +66,12 @@ var linesOf = map[EditionKind][]string{
 
 // fill counts an edition up to now: figures, tables, the version of the settings. Words stay.
 func (o *Office) fill(tx *storage.Tx, e *Edition) error {
+	e.Content.Past = false
+	return o.fillFrom(tx, tx, e)
+}
+
+// fillFrom is fill over tables that may be of the past; live are those of today.
+func (o *Office) fillFrom(tx, live *storage.Tx, e *Edition) error {
 	e.CutOff = o.clock()
 	set := o.at(e.Period)
 	e.Metrics = set.Version
@@ -75,7 +83,7 @@ func (o *Office) fill(tx *storage.Tx, e *Edition) error {
 	if err != nil {
 		return err
 	}
-	w := &writer{o: o, tx: tx, e: *e, scope: scope, set: set, at: e.Period.To}
+	w := &writer{o: o, tx: tx, live: live, e: *e, scope: scope, set: set, at: e.Period.To}
 	if e.CutOff.Before(w.at) {
 		w.at = e.CutOff
 	}
@@ -90,6 +98,13 @@ func (o *Office) fill(tx *storage.Tx, e *Edition) error {
 		if g.Key != "" {
 			w.tables = append(w.tables, g)
 		}
+	}
+	if e.Scope.Poll != "" {
+		grids, err := w.poll()
+		if err != nil {
+			return fmt.Errorf("write %s: %w", e.Title, err)
+		}
+		w.tables = append(w.tables, grids...)
 	}
 	e.Content.Lines, e.Content.Tables = lines, w.tables
 	return nil
@@ -192,6 +207,7 @@ func unitsByID(tx *storage.Tx) (map[string]org.Unit, error) {
 type writer struct {
 	o      *Office
 	tx     *storage.Tx
+	live   *storage.Tx // of today, where tx is of the past
 	e      Edition
 	scope  Scope
 	set    Settings
@@ -451,7 +467,7 @@ func unhappy(w *writer) (Grid, error) {
 	if err != nil {
 		return g, err
 	}
-	service, err := w.count(`SELECT COUNT(*) FROM survey_ask WHERE rating >= 4 AND rated_at >= $1 AND rated_at < $2`, from, to)
+	service, err := storage.One(w.live, storage.Value[int], `SELECT COUNT(*) FROM survey_ask WHERE rating >= 4 AND rated_at >= $1 AND rated_at < $2`, from, to)
 	if err != nil {
 		return g, err
 	}
@@ -493,11 +509,11 @@ func texts(w *writer) (Grid, error) {
 	if w.o.Survey == nil {
 		return Grid{}, nil
 	}
-	f, err := w.o.Survey.Between(w.tx, w.e.Period.First(), w.e.Period.Last())
+	f, err := w.o.Survey.Between(w.live, w.e.Period.First(), w.e.Period.Last())
 	if err != nil {
 		return Grid{}, err
 	}
-	g := Grid{Key: "texts", Title: "短信访评（业务日为本期）", Head: []string{"项目", "数量"}, Note: f.Metric.Formula() + "；未回复不计为满意"}
+	g := Grid{Key: "texts", Live: true, Title: "短信访评（业务日为本期）", Head: []string{"项目", "数量"}, Note: f.Metric.Formula() + "；未回复不计为满意"}
 	for _, x := range []survey.Figure{survey.Planned, survey.Suppressed, survey.Sent, survey.Delivered, survey.Replied, survey.Rated, survey.Unhappy, survey.Tickets} {
 		g.Rows = append(g.Rows, []string{x.Label(), strconv.Itoa(f.Whole.Count[x])})
 	}

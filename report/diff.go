@@ -1,6 +1,7 @@
 package report
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -151,6 +152,7 @@ func diffWords(section, a, b string) (out []Difference) {
 
 // Later is how a figure of a published edition stands by now.
 type Later struct {
+	ID                  string // of the metric
 	Label, Printed, Now string
 
 	// Correction: facts of the period were changed afterwards (validity, links of repeats, escalations that were found to be
@@ -179,7 +181,7 @@ func (o *Office) Since(tx *storage.Tx, e Edition) ([]Later, error) {
 			return nil, err
 		}
 		if now := printed(f, o.byVersion(e.Metrics, e.Period)); now.whole() != l.whole() {
-			out = append(out, Later{l.Label, l.whole(), now.whole(), slices.Contains(settled, l.ID)})
+			out = append(out, Later{l.ID, l.Label, l.whole(), now.whole(), slices.Contains(settled, l.ID)})
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Later) int {
@@ -189,6 +191,29 @@ func (o *Office) Since(tx *storage.Tx, e Edition) ([]Later, error) {
 		return map[bool]int{true: -1, false: 1}[a.Correction]
 	})
 	return out, nil
+}
+
+// Printed is the newest published edition of exactly this period, over the whole city, and which of its figures stand otherwise
+// by now, by the metric's id; an empty Edition where none was published.
+func (o *Office) Printed(tx *storage.Tx, p Period, s Scope) (e Edition, later map[string]Later, err error) {
+	if !s.all() {
+		return e, nil, nil
+	}
+	e, err = storage.One(tx, scanEdition, selectEdition+` WHERE e.state = 'PUBLISHED' AND e.first_day = $1 AND e.last_day = $2 AND e.scope = '{}'
+		AND NOT EXISTS (SELECT 1 FROM report_edition n WHERE n.series = e.series AND n.version > e.version AND n.state = 'PUBLISHED') ORDER BY e.published_at DESC LIMIT 1`,
+		p.First().String(), p.Last().String())
+	if errors.Is(err, storage.ErrNotFound) {
+		return e, nil, nil
+	}
+	if err != nil {
+		return e, nil, fmt.Errorf("published edition of a period: %w", err)
+	}
+	all, err := o.Since(tx, e)
+	later = map[string]Later{}
+	for _, l := range all {
+		later[l.ID] = l
+	}
+	return e, later, err
 }
 
 // byVersion is the version of the settings that an edition was counted under, or the one in force where it is gone.

@@ -214,6 +214,10 @@ type Drafting struct {
 // DraftEdition counts a period and writes the first version of its edition. Where one is there already, it is refused: what is
 // published is corrected, what is drafted is counted again.
 func (o *Office) DraftEdition(tx *storage.Tx, in Drafting, by ticket.Actor) (Edition, error) {
+	return o.draft(tx, in, by, func(e *Edition) error { return o.fill(tx, e) })
+}
+
+func (o *Office) draft(tx *storage.Tx, in Drafting, by ticket.Actor, fill func(*Edition) error) (Edition, error) {
 	if err := may(by, org.DraftReport); err != nil {
 		return Edition{}, err
 	}
@@ -259,7 +263,7 @@ func (o *Office) DraftEdition(tx *storage.Tx, in Drafting, by ticket.Actor) (Edi
 	if len(known) > 0 {
 		e.Version = known[0].Version + 1
 	}
-	return e, o.write(tx, &e, "edition.drafted", by, func() error { return o.fill(tx, &e) })
+	return e, o.write(tx, &e, "edition.drafted", by, func() error { return fill(&e) })
 }
 
 // Correct begins the next version of a published edition, for a reason. It is counted anew, its words are kept, and the old

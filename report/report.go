@@ -13,6 +13,7 @@ import (
 
 	"lianxin/storage"
 	"lianxin/survey"
+	"lianxin/survey/poll"
 	"lianxin/ticket/oversee"
 	"lianxin/workday"
 )
@@ -111,6 +112,7 @@ type Office struct {
 	// What editions tell besides the registry's figures; left out when nil.
 	Oversight *oversee.Desk
 	Survey    *survey.Survey
+	Polls     *poll.Office
 }
 
 func (o *Office) now() time.Time {

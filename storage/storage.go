@@ -42,6 +42,8 @@ type DB struct {
 	read   *sql.DB
 	engine engine
 	path   string // SQLite file, empty for PostgreSQL
+
+	scratch string // folder that goes with it
 }
 
 type engine int
@@ -131,6 +133,9 @@ func (db *DB) Close() error {
 	err := db.write.Close()
 	if db.read != db.write {
 		err = errors.Join(err, db.read.Close())
+	}
+	if db.scratch != "" {
+		err = errors.Join(err, os.RemoveAll(db.scratch))
 	}
 	return err
 }

@@ -170,6 +170,7 @@ func (c *centre) wireRooms(ctx context.Context) error {
 	}
 
 	c.polls = &poll.Office{Book: c.book, Outbox: c.outbox, PublicURL: c.cfg.PublicURL, Keys: filepath.Join(c.cfg.Data, pollKeysDir), Log: c.log}
+	c.figures.Polls = c.polls
 	c.schedule = schedule.New(c.db, workday.Zone, c.log)
 	if err := c.schedule.Add(c.keeper.Job()); err != nil {
 		return err

@@ -117,6 +117,7 @@ func (c *reportShowCmd) Run(ctx context.Context, m *Main, cfg *Config) error {
 type reportDraftCmd struct {
 	Kind string      `arg:"" help:"daily, weekly or monthly." enum:"daily,weekly,monthly"`
 	Day  workday.Day `help:"Any day of the period; yesterday when left out."`
+	Past bool        `help:"Count it from the log as it stood when the period ended, without what was corrected later."`
 }
 
 // Run drafts an edition as the schedule does.
@@ -130,10 +131,12 @@ func (c *reportDraftCmd) Run(ctx context.Context, m *Main, cfg *Config) error {
 		c.Day = workday.DayOf(rooms.figures.Now()).Add(-1)
 	}
 	var e report.Edition
-	err = rooms.db.Update(ctx, func(tx *storage.Tx) (err error) {
-		e, err = rooms.figures.DraftEdition(tx, report.Drafting{Kind: report.EditionKind(c.Kind), Day: c.Day}, ticket.System)
-		return err
-	})
+	in := report.Drafting{Kind: report.EditionKind(c.Kind), Day: c.Day}
+	if c.Past {
+		e, err = rooms.figures.DraftPast(ctx, rooms.db, in, ticket.System)
+	} else {
+		err = rooms.db.Update(ctx, func(tx *storage.Tx) (err error) { e, err = rooms.figures.DraftEdition(tx, in, ticket.System); return err })
+	}
 	if r, refused := ticket.RefusedWith(err); refused {
 		return errors.New(r.Message)
 	}
@@ -144,7 +147,10 @@ func (c *reportDraftCmd) Run(ctx context.Context, m *Main, cfg *Config) error {
 	return nil
 }
 
-type reportVerifyCmd struct{}
+type reportVerifyCmd struct {
+	Recount string `help:"Besides, count this edition (its number) once more from the log as of its cut-off, and say where it differs." placeholder:"SERIES"`
+	Version int    `help:"Version of the edition to recount; the newest when left out."`
+}
 
 // Run verifies the editions.
 func (c *reportVerifyCmd) Run(ctx context.Context, m *Main, cfg *Config) error {
@@ -165,6 +171,24 @@ func (c *reportVerifyCmd) Run(ctx context.Context, m *Main, cfg *Config) error {
 		return errSaid
 	}
 	fmt.Fprintf(m.Out, "%d published editions are what the log has published\n", n)
+	if c.Recount == "" {
+		return nil
+	}
+	var e report.Edition
+	if err := rooms.db.View(ctx, func(tx *storage.Tx) (err error) { e, err = rooms.figures.EditionBySeries(tx, c.Recount, c.Version, ticket.System); return err }); err != nil {
+		return err
+	}
+	diff, err := rooms.figures.Reproduce(ctx, rooms.db, e)
+	if err != nil {
+		return err
+	}
+	for _, d := range diff {
+		fmt.Fprintf(m.Err, "%s %s: kept %q, the log as of %s gives %q\n", d.Section, d.Place, d.Old, e.CutOff.In(workday.Zone).Format("2006-01-02 15:04:05"), d.New)
+	}
+	if len(diff) > 0 {
+		return errSaid
+	}
+	fmt.Fprintf(m.Out, "%s version %d comes out of the log as of %s\n", e.Series, e.Version, e.CutOff.In(workday.Zone).Format("2006-01-02 15:04:05"))
 	return nil
 }
 

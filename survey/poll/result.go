@@ -34,6 +34,18 @@ type Tally struct {
 	Small bool // fewer than thirty: not to be compared (domain model §10)
 }
 
+// Over are the polls that are over, the last first.
+func (o *Office) Over(tx *storage.Tx, viewer ticket.Actor, limit int) ([]Poll, error) {
+	if mayRead(viewer) != nil {
+		return nil, nil
+	}
+	all, err := storage.All(tx, scanPoll, selectPoll+` WHERE p.state = 'CLOSED' ORDER BY p.closed_at DESC, p.id DESC LIMIT $1`, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list polls: %w", err)
+	}
+	return all, nil
+}
+
 // few is below how many answers a group is not compared with others.
 const few = 30
 
