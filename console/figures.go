@@ -180,7 +180,7 @@ type figuresPageView struct {
 	Settings  report.Settings
 	CanExport bool
 	Printed   report.Edition // the published edition of the period; none without an id
-	Also      []navItem // pages with other figures that the reader may open
+	Also      []navItem      // pages with other figures that the reader may open
 }
 
 func (s *Server) readFigures(tx *storage.Tx, r *http.Request, u *user) (v figuresPageView, err error) {

@@ -135,7 +135,10 @@ func (c *reportDraftCmd) Run(ctx context.Context, m *Main, cfg *Config) error {
 	if c.Past {
 		e, err = rooms.figures.DraftPast(ctx, rooms.db, in, ticket.System)
 	} else {
-		err = rooms.db.Update(ctx, func(tx *storage.Tx) (err error) { e, err = rooms.figures.DraftEdition(tx, in, ticket.System); return err })
+		err = rooms.db.Update(ctx, func(tx *storage.Tx) (err error) {
+			e, err = rooms.figures.DraftEdition(tx, in, ticket.System)
+			return err
+		})
 	}
 	if r, refused := ticket.RefusedWith(err); refused {
 		return errors.New(r.Message)
@@ -175,7 +178,10 @@ func (c *reportVerifyCmd) Run(ctx context.Context, m *Main, cfg *Config) error {
 		return nil
 	}
 	var e report.Edition
-	if err := rooms.db.View(ctx, func(tx *storage.Tx) (err error) { e, err = rooms.figures.EditionBySeries(tx, c.Recount, c.Version, ticket.System); return err }); err != nil {
+	if err := rooms.db.View(ctx, func(tx *storage.Tx) (err error) {
+		e, err = rooms.figures.EditionBySeries(tx, c.Recount, c.Version, ticket.System)
+		return err
+	}); err != nil {
 		return err
 	}
 	diff, err := rooms.figures.Reproduce(ctx, rooms.db, e)
