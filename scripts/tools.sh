@@ -15,6 +15,7 @@ want=(
 	"redis-server:redis-server"
 	"chromium:chromium"
 	"sox:sox"
+	"opusenc:opus-tools"
 	"espeak-ng:espeak-ng"
 	"/usr/sbin/mariadbd:mariadb-server"
 	"bearerbox:kannel"

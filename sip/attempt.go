@@ -31,6 +31,7 @@ type attempt struct {
 func (a *attempt) run(ctx context.Context) (*gosip.Response, error) {
 	l := a.leg
 	var req *gosip.Request
+	challenged := false
 	for try := 0; ; try++ {
 		if req == nil {
 			req = a.invite()
@@ -43,22 +44,32 @@ func (a *attempt) run(ctx context.Context) (*gosip.Response, error) {
 			return res, nil
 		}
 		req = nil
-		if try < 2 {
+		if try < 4 {
 			switch res.StatusCode {
 			case 401, 407:
 				l.mu.Lock()
 				prev := a.last
 				again, ok := l.s.answerChallenge(prev, res, l.info.Trunk, &l.dialog)
 				l.mu.Unlock()
-				if ok && try == 0 {
+				if ok && !challenged {
+					challenged = true
 					req = again
 					continue
 				}
 			case 422:
-				if _, _, least := sessionExpires(res); least > 0 && least < 24*time.Hour {
+				if _, _, least := sessionExpires(res); least > 0 && least < 24*time.Hour && try < 2 {
 					l.mu.Lock()
 					l.session.interval = least
 					l.mu.Unlock()
+					continue
+				}
+			case 488, 606: // perhaps a telephone without G.711
+				l.mu.Lock()
+				refused := l.rare
+				l.rare = true
+				l.mu.Unlock()
+				if !refused {
+					challenged = false
 					continue
 				}
 			}

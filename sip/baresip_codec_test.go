@@ -2,6 +2,8 @@ package sip
 
 import (
 	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,6 +22,7 @@ type bareCall struct {
 	account string // parameters of baresip's account
 	config  string // further lines of its configuration
 	rate    int    // of its sound, 8000 when 0
+	user    string // if not empty it registers as this and is called
 }
 
 const oursTone, baresTone = 440.0, 700.0
@@ -42,24 +45,35 @@ func (b bareCall) talk(t *testing.T, x *exchange) Call {
 	low := 27000 + sipPort%10*100
 	config = strings.Replace(config, "rtp_ports 28000-28999", fmt.Sprintf("rtp_ports %d-%d", low, low+99), 1)
 	tone := mediatest.Sine(baresTone, 10000, 8000*60)
-	if b.rate == 16000 {
-		config = strings.NewReplacer("ausrc_srate 8000", "ausrc_srate 16000", "auplay_srate 8000", "auplay_srate 16000").Replace(config)
-		tone = mediatest.Sine(baresTone/2, 10000, 16000*60)
+	if b.rate == 0 {
+		b.rate = media.Rate
+	}
+	times := b.rate / media.Rate
+	if times > 1 {
+		srate := fmt.Sprintf("_srate %d", b.rate)
+		config = strings.NewReplacer("ausrc_srate 8000", "ausrc"+srate, "auplay_srate 8000", "auplay"+srate).Replace(config)
+		tone = mediatest.Sine(baresTone/float64(times), 10000, b.rate*60)
 	}
 	sound := wav(tone)
-	if b.rate == 16000 {
-		sound[24], sound[25], sound[28], sound[29] = 0x80, 0x3E, 0, 0x7D // 16000 samples, 32000 bytes a second
+	binary.LittleEndian.PutUint32(sound[24:], uint32(b.rate))
+	binary.LittleEndian.PutUint32(sound[28:], uint32(2*b.rate))
+	account := fmt.Sprintf("<sip:bs@127.0.0.1:%d%s\n", sipPort, b.account)
+	args := []string{"-f", dir, "-t", "50"}
+	if b.user == "" {
+		args = append(args, "-e", "/dial "+b.uri)
+	} else {
+		account = fmt.Sprintf("<sip:%[1]s@%[2]s>;auth_user=%[1]s;auth_pass=pw-%[1]s;regint=60%[3]s\n", b.user, x.udp, strings.TrimPrefix(b.account, ">"))
 	}
 	for name, content := range map[string][]byte{
 		"config": []byte(config), "contacts": nil, "tx.wav": sound,
-		"accounts": fmt.Appendf(nil, "<sip:bs@127.0.0.1:%d%s\n", sipPort, b.account),
+		"accounts": []byte(account),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	cmd := exec.CommandContext(ctx, program, "-f", dir, "-e", "/dial "+b.uri, "-t", "50")
+	cmd := exec.CommandContext(ctx, program, args...)
 	var out lockedBuffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
@@ -73,17 +87,23 @@ func (b bareCall) talk(t *testing.T, x *exchange) Call {
 			t.Logf("baresip:\n%s\nlog:\n%s", out.String(), x.log)
 		}
 	})
-	call := x.call()
+	var call Call
+	if b.user == "" {
+		call = x.call()
+	} else {
+		eventually(t, "registered", func() bool { return x.Registered(b.user) })
+		var err error
+		if call, err = x.Dial(ctx, Target{User: b.user}, DialOpt{From: "46110110"}); err != nil {
+			t.Fatal(err)
+		}
+		call.Media().Loop(media.Tone([]float64{oursTone}, time.Second))
+	}
 	t.Cleanup(func() { _ = call.Hangup(context.Background()) })
 	eventually(t, "talking", func() bool { return !call.Info().Answered.IsZero() && call.Media().Heard() })
 	hears(t, call.Media().Tap(), baresTone)
 	eventually(t, "baresip hears us", func() bool {
 		dumps, _ := filepath.Glob(filepath.Join(dir, "dump-*-dec.wav"))
-		heard := oursTone
-		if b.rate == 16000 {
-			heard /= 2 // the helper thinks in 8 kHz
-		}
-		return len(dumps) == 1 && longest(samples(t, dumps[0]), heard) >= 500*time.Millisecond
+		return len(dumps) == 1 && longest(samples(t, dumps[0]), oursTone/float64(times)) >= 500*time.Millisecond*time.Duration(times) // it thinks in 8 kHz
 	})
 	return call
 }
@@ -129,5 +149,39 @@ func TestBaresipWithG722OnlyIsUnderstood(t *testing.T) {
 	}.talk(t, x)
 	if i := call.Info(); i.Codec != "G722" {
 		t.Errorf("codec %q", i.Codec)
+	}
+}
+
+// A telephone that speaks nothing but Opus is understood, and understands us: whether it calls or is called.
+func TestBaresipWithOpusOnlyIsUnderstood(t *testing.T) {
+	t.Parallel()
+	for _, user := range []string{"", "8001"} {
+		t.Run("user "+user, func(t *testing.T) {
+			t.Parallel()
+			x := start(t, users("8001"), playsTone)
+			call := bareCall{
+				uri:     "sip:46110110@" + x.udp,
+				account: ">;regint=0;answermode=auto;audio_codecs=opus/48000/2",
+				config:  "module opus.so\n",
+				rate:    48000,
+				user:    user,
+			}
+			if user != "" {
+				call.account = strings.Replace(call.account, "regint=0;", "", 1)
+			}
+			up := call.talk(t, x)
+			if i := up.Info(); i.Codec != "opus" {
+				t.Errorf("codec %q", i.Codec)
+			}
+			if s := up.Media().Stats(); s.Malformed+s.WrongType > 0 {
+				t.Errorf("%+v", s)
+			}
+			if h, ok := up.(Holder); ok { // our offer within the call is Opus, too
+				if err := errors.Join(h.Hold(context.Background()), h.Resume(context.Background())); err != nil {
+					t.Error(err)
+				}
+				hears(t, up.Media().Tap(), baresTone)
+			}
+		})
 	}
 }

@@ -75,7 +75,7 @@ type Info struct {
 	Started   time.Time // first INVITE
 	Answered  time.Time // 200 sent or received; zero until then
 	Ended     time.Time // zero until Done
-	Codec     string    // "PCMA" or "PCMU"; "" until negotiated
+	Codec     string    // "PCMA" or "PCMU", "G722" or "opus" where the far end has no other; "" until negotiated
 	Encrypted bool      // the sound is (SRTP)
 }
 

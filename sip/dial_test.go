@@ -125,6 +125,18 @@ func TestRefusalsBecomeErrors(t *testing.T) { // pitfall 20
 		inv := p.request(gosip.INVITE)
 		p.reply(inv, code, "far", "", "Contact", "<sip:elsewhere@10.0.0.1>")
 		p.request(gosip.ACK)
+		if code == 488 { // it is asked once more, with the codecs that we would rather not speak
+			again := p.request(gosip.INVITE)
+			offer := string(again.Body())
+			for _, line := range []string{"RTP/AVP 9 111 101 102\r\n", "a=rtpmap:9 G722/8000\r\n", "a=rtpmap:111 opus/48000/2\r\n",
+				"a=rtpmap:101 telephone-event/8000\r\n", "a=rtpmap:102 telephone-event/48000\r\n"} {
+				if !strings.Contains(offer, line) {
+					t.Errorf("%q is not in\n%s", line, offer)
+				}
+			}
+			p.reply(again, code, "far", "")
+			p.request(gosip.ACK)
+		}
 		d := wait(t, got)
 		var refusal *DialError
 		if !errors.Is(d.err, kind) || !errors.As(d.err, &refusal) || refusal.Code != code {

@@ -189,7 +189,7 @@ func (l *leg) renegotiate(req *gosip.Request) (res *gosip.Response, late bool, c
 				order = append([]media.Codec{l.codec.codec}, order...)
 			}
 			pick := r.pick(order)
-			l.stream = stream{addr: l.mediaAddr(r), port: l.media.Port(), codecs: []offered{pick}, events: r.events,
+			l.stream = stream{addr: l.mediaAddr(r), port: l.media.Port(), codecs: []offered{pick}, events: r.events, clock: r.clock,
 				dir: l.held(r.dir.reversed()), mux: r.mux, crypto: l.cryptoFor(r)}
 			if err := l.agree(r, pick); err != nil {
 				l.stream = was

@@ -60,8 +60,10 @@ type remote struct {
 	addr     netip.AddrPort
 	dir      direction // what the far end does, a c= of 0.0.0.0 counted as not receiving (RFC 2543 hold)
 	codecs   []offered // in the far end's order, never empty
-	events   uint8     // payload type of telephone-event/8000, 0 if there is none
-	ptime    int       // ms per packet that the far end wants, 0 if it does not say
+	events   uint8     // payload type of telephone-event, 0 if there is none
+	clock    int       // of the events, in Hz
+	opus     media.OpusLimit
+	ptime    int // ms per packet that the far end wants, 0 if it does not say
 	maxptime int
 	rtcp     netip.AddrPort // a=rtcp (RFC 3605), zero if there is none
 	mux      bool           // a=rtcp-mux (RFC 5761)
@@ -148,15 +150,17 @@ func (r *remote) encrypted(policy SRTP) error {
 
 // same reports whether two descriptions agree in all that matters here.
 func (r *remote) same(o *remote) bool {
-	return o != nil && r.addr == o.addr && r.dir == o.dir && slices.Equal(r.codecs, o.codecs) && r.events == o.events &&
+	return o != nil && r.addr == o.addr && r.dir == o.dir && slices.Equal(r.codecs, o.codecs) && r.events == o.events && r.clock == o.clock && r.opus == o.opus &&
 		r.ptime == o.ptime && r.maxptime == o.maxptime && r.rtcp == o.rtcp && r.mux == o.mux && r.crypto == o.crypto && slices.Equal(r.lines, o.lines)
 }
 
 // take fills r from one audio line.
 func (r *remote) take(d *sdp.SessionDescription, m *sdp.MediaDescription) error {
-	names := map[uint8]string{} // payload type → name/clock[/channels] from a=rtpmap
+	names := map[uint8]string{}   // payload type → name/clock[/channels] from a=rtpmap
+	formats := map[uint8]string{} // payload type → parameters from a=fmtp
 	rtcp := ""
 	r.dir, r.ptime, r.maxptime, r.events, r.codecs, r.mux = both, 0, 0, 0, nil, false
+	r.clock, r.opus = 0, media.OpusLimit{}
 	for _, a := range d.Attributes {
 		if dir, ok := directionOf(a.Key); ok {
 			r.dir = dir
@@ -173,6 +177,11 @@ func (r *remote) take(d *sdp.SessionDescription, m *sdp.MediaDescription) error 
 			if n, err := strconv.ParseUint(pt, 10, 7); err == nil {
 				names[uint8(n)] = strings.ToLower(strings.TrimSpace(name))
 			}
+		case "fmtp":
+			pt, list, _ := strings.Cut(strings.TrimSpace(a.Value), " ")
+			if n, err := strconv.ParseUint(pt, 10, 7); err == nil {
+				formats[uint8(n)] = list
+			}
 		case "ptime":
 			r.ptime = milliseconds(a.Value)
 		case "maxptime":
@@ -187,11 +196,15 @@ func (r *remote) take(d *sdp.SessionDescription, m *sdp.MediaDescription) error 
 			}
 		}
 	}
-	var wide []offered // what only matters where there is no G.711
+	var wide, opus []offered     // what only matters where there is no G.711, and where there is no G.722 either
+	events := map[string]uint8{} // of several clocks, the first of each
 	add := func(pt uint8, c media.Codec) {
-		if c == media.G722 {
+		switch c {
+		case media.Opus:
+			opus = append(opus, offered{pt, c})
+		case media.G722:
 			wide = append(wide, offered{pt, c})
-		} else {
+		default:
 			r.codecs = append(r.codecs, offered{pt, c})
 		}
 	}
@@ -209,14 +222,20 @@ func (r *remote) take(d *sdp.SessionDescription, m *sdp.MediaDescription) error 
 			continue
 		}
 		part := strings.Split(name, "/")
-		if len(part) < 2 || part[1] != "8000" || len(part) > 2 && part[2] != "1" {
+		if len(part) < 2 {
 			continue
 		}
 		if part[0] == "telephone-event" {
-			if r.events == 0 { // of several clocks, the one of the codec
-				r.events = pt
+			if events[part[1]] == 0 {
+				events[part[1]] = pt
 			}
-		} else if c, ok := media.CodecByName(part[0]); ok {
+			continue
+		}
+		c, ok := media.CodecByName(part[0])
+		if !ok || part[1] != strconv.Itoa(c.Clock()) {
+			continue
+		}
+		if len(part) == 2 || part[2] == "1" || c == media.Opus && part[2] == "2" { // RFC 7587 §4.1: always 2, whatever is sent
 			add(pt, c)
 		}
 	}
@@ -224,7 +243,14 @@ func (r *remote) take(d *sdp.SessionDescription, m *sdp.MediaDescription) error 
 		r.codecs = wide
 	}
 	if len(r.codecs) == 0 {
+		r.codecs = opus
+	}
+	if len(r.codecs) == 0 {
 		return errSDPNoCodec
+	}
+	r.keys(events)
+	if r.codecs[0].codec == media.Opus {
+		r.opus = opusLimit(formats[r.codecs[0].pt])
 	}
 
 	c := m.ConnectionInformation
@@ -255,6 +281,34 @@ func (r *remote) take(d *sdp.SessionDescription, m *sdp.MediaDescription) error 
 		}
 	}
 	return nil
+}
+
+// keys chooses the telephone events in the clock of the codec (RFC 4733 §2.1). Telephones that write 8000 beside Opus mean it, too.
+func (r *remote) keys(events map[string]uint8) {
+	for _, clock := range []int{r.codecs[0].codec.Clock(), media.Rate} {
+		if pt := events[strconv.Itoa(clock)]; pt != 0 {
+			r.events, r.clock = pt, clock
+			return
+		}
+	}
+}
+
+// opusLimit reads the parameters of Opus that concern who sends it (RFC 7587 §6.1).
+func opusLimit(parameters string) (l media.OpusLimit) {
+	for p := range strings.SplitSeq(parameters, ";") {
+		name, value, _ := strings.Cut(strings.TrimSpace(p), "=")
+		n, err := strconv.Atoi(strings.TrimSpace(value))
+		if err != nil || n <= 0 {
+			continue
+		}
+		switch strings.ToLower(strings.TrimSpace(name)) {
+		case "maxaveragebitrate":
+			l.Bitrate = n
+		case "useinbandfec":
+			l.FEC = n == 1
+		}
+	}
+	return l
 }
 
 func directionOf(key string) (direction, bool) {

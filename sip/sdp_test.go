@@ -27,6 +27,8 @@ func TestOffersOfRealPeers(t *testing.T) {
 		err    error
 		rtcp   string
 		mux    bool
+		clock  int
+		opus   media.OpusLimit
 	}
 	for _, c := range []struct {
 		name, sdp string
@@ -51,6 +53,14 @@ func TestOffersOfRealPeers(t *testing.T) {
 			want{addr: "192.0.2.1:4000", codecs: []offered{pcma}, events: 103}},
 		{"telephone events at the wrong clock only", sdpHead + "m=audio 4000 RTP/AVP 8 101\na=rtpmap:101 telephone-event/48000\n",
 			want{addr: "192.0.2.1:4000", codecs: []offered{pcma}}},
+		{"Opus only, with events at its clock and another", sdpHead + "m=audio 4000 RTP/AVP 96 97 98\na=rtpmap:96 OPUS/48000/2\n" +
+			"a=fmtp:96 minptime=10;useinbandfec=1; maxaveragebitrate=16000\na=rtpmap:97 telephone-event/8000\na=rtpmap:98 telephone-event/48000\n",
+			want{addr: "192.0.2.1:4000", codecs: []offered{{96, media.Opus}}, events: 98, clock: 48000, opus: media.OpusLimit{Bitrate: 16000, FEC: true}}},
+		{"Opus only, with events at 8000 only", sdpHead + "m=audio 4000 RTP/AVP 96 101\na=rtpmap:96 opus/48000\na=rtpmap:101 telephone-event/8000\na=fmtp:96 useinbandfec=x;;\n",
+			want{addr: "192.0.2.1:4000", codecs: []offered{{96, media.Opus}}, events: 101}},
+		{"G.722 before Opus", sdpHead + "m=audio 4000 RTP/AVP 96 9 101\na=rtpmap:96 opus/48000/2\na=rtpmap:101 telephone-event/48000\n",
+			want{addr: "192.0.2.1:4000", codecs: []offered{{9, media.G722}}}},
+		{"Opus at a clock that it does not have", sdpHead + "m=audio 4000 RTP/AVP 96\na=rtpmap:96 opus/8000\n", want{err: errSDPNoCodec}},
 		{"packets of 30 ms", sdpHead + "m=audio 4000 RTP/AVP 8\na=ptime:30\n", want{addr: "192.0.2.1:4000", codecs: []offered{pcma}, frame: 30}},
 		{"packets of 60 ms, at most 40", sdpHead + "m=audio 4000 RTP/AVP 8\na=ptime:60\na=maxptime:40\n", want{addr: "192.0.2.1:4000", codecs: []offered{pcma}, frame: 40}},
 		{"packets of 25 ms", sdpHead + "m=audio 4000 RTP/AVP 8\na=ptime:25\n", want{addr: "192.0.2.1:4000", codecs: []offered{pcma}, frame: 20}},
@@ -124,7 +134,11 @@ func TestOffersOfRealPeers(t *testing.T) {
 				if w.dir == 0 {
 					w.dir = both
 				}
-				got := want{addr: r.addr.String(), codecs: r.codecs, events: r.events, dir: r.dir, frame: r.frameTime(), audio: r.audio, mux: r.mux}
+				if w.events != 0 && w.clock == 0 {
+					w.clock = 8000
+				}
+				got := want{addr: r.addr.String(), codecs: r.codecs, events: r.events, dir: r.dir, frame: r.frameTime(), audio: r.audio, mux: r.mux,
+					clock: r.clock, opus: r.opus}
 				if r.rtcp.IsValid() {
 					got.rtcp = r.rtcp.String()
 				}

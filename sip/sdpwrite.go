@@ -3,7 +3,10 @@ package sip
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
+
+	"lianxin/sip/media"
 )
 
 // local is our side of a session: it writes offers and answers and counts their version.
@@ -18,10 +21,35 @@ type stream struct {
 	port   int
 	codecs []offered // one in an answer
 	events uint8
+	clock  int // of the events, in Hz; when 0, those of the codecs
 	dir    direction
 	mux    bool
 	crypto sdes   // our key, if the stream is encrypted
 	proto  string // of an offer, "RTP/AVP" if empty; an answer takes the far end's
+}
+
+// eventType is one payload type of telephone events.
+type eventType struct {
+	pt    uint8
+	clock int
+}
+
+// eventTypes are the telephone events of a stream: one payload type for each clock of its codecs (RFC 4733 §2.1).
+func (s stream) eventTypes() (types []eventType) {
+	if s.events == 0 {
+		return nil
+	}
+	if s.clock != 0 {
+		return []eventType{{s.events, s.clock}}
+	}
+	pt := s.events
+	for _, clock := range []int{media.PCMA.Clock(), media.Opus.Clock()} {
+		if slices.ContainsFunc(s.codecs, func(c offered) bool { return c.codec.Clock() == clock }) {
+			types = append(types, eventType{pt, clock})
+			pt++
+		}
+	}
+	return types
 }
 
 // offer describes our audio. The version rises when it differs from what was sent before (RFC 3264 8).
@@ -51,15 +79,19 @@ func (l *local) write(s stream, lines []mline, audio int) []byte {
 		for _, c := range s.codecs {
 			fmt.Fprintf(&b, " %d", c.pt)
 		}
-		if s.events != 0 {
-			fmt.Fprintf(&b, " %d", s.events)
+		for _, e := range s.eventTypes() {
+			fmt.Fprintf(&b, " %d", e.pt)
 		}
 		b.WriteString("\r\n")
 		for _, c := range s.codecs {
-			fmt.Fprintf(&b, "a=rtpmap:%d %s/8000\r\n", c.pt, c.codec)
+			fmt.Fprintf(&b, "a=rtpmap:%d %s/%d", c.pt, c.codec, c.codec.Clock())
+			if c.codec == media.Opus { // RFC 7587 §7; what we play is narrowband, so wider sound would be for nothing
+				fmt.Fprintf(&b, "/2\r\na=fmtp:%d minptime=10;useinbandfec=1;maxplaybackrate=8000;sprop-maxcapturerate=8000", c.pt)
+			}
+			b.WriteString("\r\n")
 		}
-		if s.events != 0 {
-			fmt.Fprintf(&b, "a=rtpmap:%d telephone-event/8000\r\na=fmtp:%d 0-15\r\n", s.events, s.events)
+		for _, e := range s.eventTypes() {
+			fmt.Fprintf(&b, "a=rtpmap:%d telephone-event/%d\r\na=fmtp:%d 0-15\r\n", e.pt, e.clock, e.pt)
 		}
 		fmt.Fprintf(&b, "a=ptime:20\r\n")
 		if s.crypto.on() {

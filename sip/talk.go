@@ -11,6 +11,7 @@ import (
 type talk struct {
 	sdp    local
 	order  []media.Codec // preference
+	rare   bool          // the far end has refused them all: G.722 and Opus are offered
 	offer  *remote       // of the INVITE, until it is answered
 	remote *remote       // the far end's last description that was agreed
 	codec  offered       // what we send
@@ -27,7 +28,7 @@ func (l *leg) describe(offer *remote) (body []byte, late bool, err error) {
 		return l.sdp.offer(l.stream), true, nil
 	}
 	pick := offer.pick(l.order)
-	l.stream = stream{addr: l.mediaAddr(offer), port: l.media.Port(), codecs: []offered{pick}, events: offer.events,
+	l.stream = stream{addr: l.mediaAddr(offer), port: l.media.Port(), codecs: []offered{pick}, events: offer.events, clock: offer.clock,
 		dir: l.held(offer.dir.reversed()), mux: offer.mux, crypto: l.cryptoFor(offer)}
 	if err := l.agree(offer, pick); err != nil {
 		return nil, false, err
@@ -38,10 +39,25 @@ func (l *leg) describe(offer *remote) (body []byte, late bool, err error) {
 func (l *leg) fullOffer() stream {
 	st := stream{addr: l.mediaAddr(nil), port: l.media.Port(), events: 101, dir: l.held(both)}
 	st.crypto, st.proto = l.cryptoOffer()
+	switch c := l.codec.codec; {
+	case c == media.G722 || c == media.Opus: // in use, so the far end has nothing else
+		st.codecs = append(st.codecs, l.codec)
+	case l.rare:
+		return st.rare()
+	}
 	for _, c := range l.order {
 		st.codecs = append(st.codecs, offered{c.PT(), c})
 	}
 	return st
+}
+
+// rare is the same offer to a far end that has refused G.711: with what is dearer to us.
+func (s stream) rare() stream {
+	s.codecs = nil
+	for _, c := range []media.Codec{media.G722, media.Opus} {
+		s.codecs = append(s.codecs, offered{c.PT(), c})
+	}
+	return s
 }
 
 // mediaAddr is where we tell the far end to send its sound.
@@ -58,7 +74,7 @@ func (l *leg) mediaAddr(r *remote) netip.Addr {
 // agree makes the media follow a description of the far end. mu is held.
 func (l *leg) agree(r *remote, c offered) error {
 	p := media.Params{
-		Remote: r.addr, RTCP: r.rtcp, Mux: r.mux && l.stream.mux, Codec: c.codec, PT: c.pt, DTMF: r.events,
+		Remote: r.addr, RTCP: r.rtcp, Mux: r.mux && l.stream.mux, Codec: c.codec, PT: c.pt, DTMF: r.events, Clock: r.clock, Opus: r.opus,
 		Ptime: time.Duration(r.frameTime()) * time.Millisecond,
 		Send:  r.dir&receives != 0 && l.stream.dir&sends != 0, Receive: r.dir&sends != 0 && l.stream.dir&receives != 0,
 		Near: l.flow.remoteAddr().Addr(),

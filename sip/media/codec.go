@@ -26,31 +26,45 @@ const (
 	// G722 is spoken with far ends that have no G.711 (RFC 3551 §4.5.2: its clock is 8 kHz by mistake, so it fits our frames). It is
 	// translated at the edge of the leg, at telephone bandwidth.
 	G722 Codec = 16
+
+	// Opus is spoken with far ends that have nothing else (RFC 7587). Its clock is 48 kHz whatever is coded, so a leg speaks either it or
+	// the others. It is translated beside the pacer (opus.go).
+	Opus Codec = 17
 )
 
 // valid says that a leg can speak it.
-func (c Codec) valid() bool { return c > NoCodec && c < codecs || c == G722 }
+func (c Codec) valid() bool { return c > NoCodec && c < codecs || c == G722 || c == Opus }
+
+// Clock is the rate of its RTP timestamps, in Hz.
+func (c Codec) Clock() int {
+	if c == Opus {
+		return opusClock
+	}
+	return Rate
+}
 
 // law is what its frames are inside.
 func (c Codec) law() Codec {
-	if c == G722 {
+	if c == G722 || c == Opus {
 		return PCMA
 	}
 	return c
 }
 
-// PT is the static RTP payload type (RFC 3551 §6).
+// PT is the static RTP payload type (RFC 3551 §6), or the one we offer for a codec that has none.
 func (c Codec) PT() uint8 {
 	switch c {
 	case PCMA:
 		return 8
 	case G722:
 		return 9
+	case Opus:
+		return 111
 	}
 	return 0
 }
 
-// String is the encoding name used in SDP ("PCMA", "PCMU").
+// String is the encoding name used in SDP ("PCMA", "PCMU", "G722", "opus").
 func (c Codec) String() string {
 	switch c {
 	case PCMA:
@@ -59,6 +73,8 @@ func (c Codec) String() string {
 		return "PCMU"
 	case G722:
 		return "G722"
+	case Opus:
+		return "opus"
 	case NoCodec:
 		return "none"
 	}
@@ -87,6 +103,8 @@ func CodecByName(name string) (Codec, bool) {
 		return PCMU, true
 	case "G722":
 		return G722, true
+	case "OPUS":
+		return Opus, true
 	}
 	return NoCodec, false
 }

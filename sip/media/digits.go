@@ -88,6 +88,7 @@ type events struct {
 // eventGap is how many frames without a packet end an event whose end was lost.
 const eventGap = 8
 
+// Durations count in the clock of the events, which beside Opus is 48 kHz as a rule: their longest segment is then 1.4 s.
 func (e *events) receive(l *Leg, payload []byte, ts uint32, marker bool, tick int64) {
 	if len(payload) < 4 || payload[0] > 15 {
 		return // flash hook, fax tones and so on are not keys
@@ -97,7 +98,7 @@ func (e *events) receive(l *Leg, payload []byte, ts uint32, marker bool, tick in
 	if !e.known || ts != e.ts || code != e.code {
 		step := int32(ts - e.ts)
 		switch {
-		case e.known && step < 0 && step > -restartGap*8:
+		case e.known && step < 0 && step > -restartGap*8*int32(l.cur.eventClock()/Rate):
 			return // a late packet of an earlier event
 		case e.open && code == e.code && step > 0 && !marker && e.before+uint32(step) >= e.duration && step >= 0xFF00:
 			// A key held for more than 0xFFFF samples goes on in a new segment (RFC 4733 §2.5.1.3).
@@ -135,5 +136,5 @@ func (e *events) report(l *Leg) {
 		return
 	}
 	e.open = false
-	l.pushDigit(rune(keypad[e.code]), RTPEvent, time.Duration(e.duration)*time.Second/Rate)
+	l.pushDigit(rune(keypad[e.code]), RTPEvent, time.Duration(e.duration)*time.Second/time.Duration(l.cur.eventClock()))
 }

@@ -24,8 +24,8 @@ const (
 	keyLoud  = 10 // power of the event, −10 dBm0
 )
 
-// next is the event packet of this frame; no payload means that voice is sent.
-func (k *keying) next(now uint32) (payload []byte, marker bool, ts uint32, over bool) {
+// next is the event packet of this frame, scale being the units of its clock per sample; no payload means that voice is sent.
+func (k *keying) next(now, scale uint32) (payload []byte, marker bool, ts uint32, over bool) {
 	if k.keys == "" {
 		return nil, false, 0, true
 	}
@@ -43,7 +43,7 @@ func (k *keying) next(now uint32) (payload []byte, marker bool, ts uint32, over 
 		fallthrough
 	case k.step <= keyDown+keyEnd-1:
 		n := min(k.step, keyDown)
-		duration := n * FrameSamples
+		duration := n * FrameSamples * int(scale)
 		k.buf = [4]byte{byte(strings.IndexByte(keypad, key)), keyLoud, byte(duration >> 8), byte(duration)}
 		if k.step >= keyDown {
 			k.buf[1] |= 0x80

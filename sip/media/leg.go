@@ -21,7 +21,9 @@ type Params struct {
 	Codec   Codec          // what we send
 	PT      uint8          // payload type of Codec; its static one when 0
 	Also    []Format       // further negotiated formats, which the far end may use at any time
-	DTMF    uint8          // payload type of telephone-event/8000 (RFC 4733), 0 when not negotiated
+	DTMF    uint8          // payload type of telephone-event (RFC 4733), 0 when not negotiated
+	Clock   int            // of the telephone events, in Hz; that of Codec when 0
+	Opus    OpusLimit      // what the far end asks of Opus
 	Ptime   time.Duration  // packet time the far end asks for; we send 20, 40 or 60 ms, 20 when 0
 	Send    bool           // false: our side of a hold (recvonly, inactive)
 	Receive bool           // false: the far end may not send (sendonly, inactive); its packets are dropped
@@ -42,8 +44,17 @@ type setup struct {
 	Params
 	codecs [128]Codec // by payload type
 	frames int        // frames per packet sent
+	scale  uint32     // units of the RTP clock per sample of ours
 
 	seal, open *cipher // what we send, what we receive; nil without SRTP
+}
+
+// eventClock is the clock of telephone events, in Hz.
+func (s *setup) eventClock() int {
+	if s == nil {
+		return Rate
+	}
+	return s.Clock
 }
 
 func newSetup(p Params) (*setup, error) {
@@ -59,10 +70,19 @@ func newSetup(p Params) (*setup, error) {
 	}
 	p.RTCP = numericZone(p.RTCP)
 	p.Near = p.Near.Unmap()
-	s := &setup{Params: p, frames: 1}
+	if p.Clock == 0 {
+		p.Clock = p.Codec.Clock()
+	}
+	if p.Clock != Rate && p.Clock != opusClock {
+		return nil, fmt.Errorf("start media: telephone events at %d Hz", p.Clock)
+	}
+	s := &setup{Params: p, frames: 1, scale: uint32(p.Codec.Clock() / Rate)}
 	for _, f := range append([]Format{{p.Codec, p.PT}}, p.Also...) {
 		if f.PT > 127 || !f.Codec.valid() {
 			return nil, fmt.Errorf("start media: payload type %d for %v", f.PT, f.Codec)
+		}
+		if f.Codec.Clock() != p.Codec.Clock() {
+			return nil, fmt.Errorf("start media: %v and %v have different clocks", p.Codec, f.Codec)
 		}
 		if s.codecs[f.PT] == NoCodec {
 			s.codecs[f.PT] = f.Codec
@@ -134,6 +154,7 @@ type voicing struct {
 	out    outbound
 	mixer  mixer
 	wide   wideband
+	opus   *opusEdge // nil unless Opus is spoken
 	report reports
 	tones  *toneDetector
 	now    Stats // what will be published
@@ -311,7 +332,7 @@ func (l *Leg) apply(s *setup, tick int64) {
 	l.cur = s
 	l.in.curious = curiousTicks
 	if old == nil {
-		l.out.init(l.pacer.rng, tick)
+		l.out.init(l.pacer.rng, tick, s.scale)
 		l.jitter.init(&l.pacer.pool)
 		l.report.init(l.pacer.rng, tick)
 	}
@@ -335,6 +356,19 @@ func (l *Leg) apply(s *setup, tick int64) {
 	}
 	if old != nil && (old.Codec != s.Codec || old.frames != s.frames) {
 		l.out.held = 0
+	}
+	if old != nil && old.scale != s.scale { // another clock: the time line goes on, in other steps
+		l.out.rescale(tick, s.scale)
+		l.in.events.flush(l)
+		l.in.rescale()
+		l.jitter.reset()
+	}
+	if l.opus != nil && (s.Codec != Opus || old == nil || old.Opus != s.Opus) {
+		l.opus.close()
+		l.opus = nil
+	}
+	if s.Codec == Opus && l.opus == nil {
+		l.opus = newOpusEdge(s.Opus, l.log)
 	}
 }
 
@@ -387,6 +421,9 @@ func (l *Leg) finish(tick int64) {
 	}
 	if r := l.rec.Swap(nil); r != nil {
 		r.end()
+	}
+	if l.opus != nil {
+		l.opus.close()
 	}
 	l.jitter.reset()
 	l.in.drop(&l.pacer.pool)

@@ -6,7 +6,7 @@ import "time"
 type Stats struct {
 	PacketsIn, BytesIn   uint64 // accepted; bytes of payload
 	PacketsOut, BytesOut uint64
-	SendErrors           uint64 // packets the kernel did not take
+	SendErrors           uint64 // packets the kernel did not take, or the encoder not in time
 
 	Lost      uint64 // packets missing by sequence number (RFC 3550)
 	Late      uint64 // packets that came after their time

@@ -43,6 +43,7 @@ type inbound struct {
 	expectedPrior uint32
 	receivedPrior uint32
 	lostBefore    uint64 // of earlier streams of this leg
+	clock         scaled // of the far end, where it is not ours
 	transit       uint32
 	timed         bool
 	jitter16      uint32 // jitter in 1/16 sample
@@ -56,6 +57,9 @@ const noBad = 1 << 16
 // one need not be asked for each time (a third of what receiving costs).
 func (l *Leg) receive(tick int64) {
 	in, pool := &l.in, &l.pacer.pool
+	if l.opus != nil {
+		l.takeDecoded()
+	}
 	taken := 0
 	for looked := 0; looked < discardPerFrame && taken < readsPerFrame; looked++ {
 		p := pool.get()
@@ -186,6 +190,9 @@ func (l *Leg) accept(p *packet, n int, from netip.AddrPort, tick int64) bool {
 func (l *Leg) restart(pool *packetPool) {
 	l.in.forget()
 	l.wide.dec = nil // another stream, another state
+	if l.opus != nil {
+		l.opus.restart()
+	}
 	l.in.drop(pool)
 	l.jitter.reset()
 }
@@ -194,6 +201,13 @@ func (l *Leg) restart(pool *packetPool) {
 func (in *inbound) forget() {
 	in.lostBefore += in.lostNow()
 	in.known = false
+	in.clock = scaled{}
+}
+
+// rescale begins anew what depends on the far end's clock.
+func (in *inbound) rescale() {
+	in.clock, in.timed, in.jitter16 = scaled{}, false, 0
+	in.events = events{}
 }
 
 // drop gives the candidate packet back.
@@ -233,6 +247,10 @@ func (l *Leg) sort(p *packet, pkt *rtp.Packet, tick int64) bool {
 		pool.put(p)
 		return false
 	case seqRestart:
+		in.clock = scaled{}
+		if l.opus != nil {
+			l.opus.restart()
+		}
 		l.jitter.reset()
 	case seqTwice:
 		l.now.Duplicate++
@@ -247,23 +265,56 @@ func (l *Leg) deliver(p *packet, marker bool, tick int64) bool {
 	st := &l.now
 	st.PacketsIn++
 	st.BytesIn += uint64(len(p.payload))
-	l.in.inStep = p.kind == voice && len(p.payload) >= FrameSamples
+	l.in.inStep = p.kind == voice && (len(p.payload) >= FrameSamples || p.codec == Opus && opusSamples(p.payload) >= FrameSamples)
+	ts := p.ts
+	if l.cur.scale > 1 {
+		p.ts = l.in.clock.at(ts)
+	}
 	switch p.kind {
 	case event:
-		l.in.events.receive(l, p.payload, p.ts, marker, tick)
+		l.in.events.receive(l, p.payload, ts, marker, tick)
 	case voice:
 		l.in.measure(p.ts, l.pacer.clock())
-		if p.codec == G722 {
+		switch p.codec {
+		case G722:
 			l.wide.decode(p, &l.pacer.scratch.wide)
+		case Opus:
+			l.opus.hand(p, &l.pacer.pool, st)
+			return true
 		}
 	}
+	if l.opus != nil {
+		l.opus.pass(p.seq)
+	}
+	l.buffer(p)
+	return true
+}
+
+// buffer puts a packet into the ring.
+func (l *Leg) buffer(p *packet) {
 	switch l.jitter.put(p) {
 	case duplicate:
-		st.Duplicate++
+		l.now.Duplicate++
 	case tooLate:
-		st.Late++
+		l.now.Late++
 	}
-	return true
+}
+
+// takeDecoded takes up what has been decoded since the last frame. What came before a hold is not for now.
+func (l *Leg) takeDecoded() {
+	for p := l.opus.take(); p != nil; p = l.opus.take() {
+		if len(p.payload) == 0 && !p.made {
+			l.now.Malformed++
+		}
+		if len(p.payload) == 0 || !l.cur.Receive || p.stream != l.opus.stream {
+			l.pacer.pool.put(p)
+			continue
+		}
+		if p.made {
+			l.now.Concealed++
+		}
+		l.buffer(p)
+	}
 }
 
 // clock is the arrival time in samples.

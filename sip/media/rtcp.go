@@ -129,7 +129,7 @@ func (l *Leg) receptionReport(tick int64) rtcp.ReceptionReport {
 	expectedNow, receivedNow := expected-in.expectedPrior, in.received-in.receivedPrior
 	in.expectedPrior, in.receivedPrior = expected, in.received
 	b := rtcp.ReceptionReport{
-		SSRC: in.ssrc, LastSequenceNumber: highest, Jitter: in.jitter16 >> 4,
+		SSRC: in.ssrc, LastSequenceNumber: highest, Jitter: in.jitter16 >> 4 * l.cur.scale,
 		TotalLost: min(uint32(in.lostNow()), 0x7FFFFF),
 	}
 	if expectedNow > receivedNow && expectedNow > 0 {
@@ -189,7 +189,10 @@ func (l *Leg) farReport(blocks []rtcp.ReceptionReport) {
 		st := &l.now
 		st.FarKnown = true
 		st.FarLoss = float64(b.FractionLost) / 256
-		st.FarJitter = time.Duration(b.Jitter) * time.Second / Rate
+		st.FarJitter = time.Duration(b.Jitter) * time.Second / time.Duration(Rate*l.cur.scale)
+		if l.opus != nil {
+			l.opus.farLoss.Store(int32(b.FractionLost) * 100 / 256)
+		}
 		if b.LastSenderReport != 0 {
 			now := uint32(ntp(time.Now()) >> 16)
 			if rtt := int32(now - b.LastSenderReport - b.Delay); rtt >= 0 && rtt < 10<<16 {

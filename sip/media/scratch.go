@@ -36,6 +36,8 @@ type packet struct {
 	ts      uint32
 	kind    packetKind
 	codec   Codec
+	stream  uint8  // for Opus: the stream that it belongs to
+	made    bool   // for Opus: it was lost, and is made up for
 	payload []byte // part of buf
 	buf     [maxPacket]byte
 }

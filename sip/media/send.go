@@ -13,10 +13,12 @@ type outbound struct {
 	header  rtp.Header
 	origin  uint32 // timestamp of tick start
 	start   int64
+	step    uint32 // timestamp units per frame
 	packets uint32
 	octets  uint32
 	held    int    // bytes collected of a packet of several frames
 	heldTS  uint32 // and its timestamp
+	hush    bool   // all of them are silence
 	running bool   // the last frame was sent
 	lastTS  uint32
 	buf     outBuffer // used when a packet is made of several frames
@@ -26,14 +28,20 @@ type outbound struct {
 type outBuffer [12 + maxFramesSent*FrameSamples]byte
 
 // init chooses SSRC, sequence number and timestamp at random (RFC 3550 §5.1).
-func (o *outbound) init(rng *rand.Rand, tick int64) {
-	*o = outbound{origin: rng.Uint32(), start: tick}
+func (o *outbound) init(rng *rand.Rand, tick int64, scale uint32) {
+	*o = outbound{origin: rng.Uint32(), start: tick, step: scale * FrameSamples}
 	o.header = rtp.Header{Version: 2, SSRC: rng.Uint32(), SequenceNumber: uint16(rng.Uint32())}
 }
 
 // at is the timestamp of a frame.
 func (o *outbound) at(tick int64) uint32 {
-	return o.origin + uint32(tick-o.start)*FrameSamples
+	return o.origin + uint32(tick-o.start)*o.step
+}
+
+// rescale goes on with another clock from where the last one stood.
+func (o *outbound) rescale(tick int64, scale uint32) {
+	o.origin, o.start, o.step = o.at(tick), tick, scale*FrameSamples
+	o.running, o.held = false, 0
 }
 
 // transmit sends the frame, or the telephone event that takes its place.
@@ -42,6 +50,9 @@ func (l *Leg) transmit(f *frame, tick int64) {
 	ts := o.at(tick)
 	payload, marker, eventTS := l.key(ts)
 	to := l.in.latch.target()
+	if l.opus != nil {
+		l.sendOpus(s.Send)
+	}
 	if !s.Send || !to.IsValid() || to.Port() == 0 || to.Addr().IsUnspecified() {
 		o.running, o.held = false, 0
 		return
@@ -56,6 +67,10 @@ func (l *Leg) transmit(f *frame, tick int64) {
 	}
 	if o.held == 0 {
 		o.heldTS = ts
+	}
+	if s.Codec == Opus {
+		l.sayOpus(f)
+		return
 	}
 	if s.frames > 1 {
 		buf = &o.buf
@@ -81,7 +96,7 @@ func (l *Leg) key(ts uint32) (payload []byte, marker bool, eventTS uint32) {
 	if k == nil {
 		return nil, false, 0
 	}
-	payload, marker, eventTS, over := k.next(ts)
+	payload, marker, eventTS, over := k.next(ts, uint32(l.cur.Clock/Rate))
 	if over {
 		l.keys.CompareAndSwap(k, nil)
 		close(k.done)
@@ -117,4 +132,44 @@ func (l *Leg) sendPacket(buf *outBuffer, pt uint8, marker bool, ts uint32, n int
 	o.lastTS = ts
 	l.now.PacketsOut++
 	l.now.BytesOut += uint64(n)
+}
+
+// sayOpus gives a frame to the goroutine that encodes it. Frames of one packet are collected first.
+func (l *Leg) sayOpus(f *frame) {
+	o := &l.out
+	c := l.opus.blank()
+	if c == nil { // it does not keep up
+		l.now.SendErrors++
+		o.held = 0
+		return
+	}
+	copy(c.b[:o.held], o.buf[:o.held])
+	f.as(PCMA)
+	c.quiet = (o.held == 0 || o.hush) && f.quiet
+	o.held += copy(c.b[o.held:], f.b[:])
+	if o.held < l.cur.frames*FrameSamples {
+		o.hush = c.quiet
+		copy(o.buf[:o.held], c.b[:o.held])
+		l.opus.free = append(l.opus.free, c)
+		return
+	}
+	c.law, c.n, c.ts, c.marker = PCMA, o.held, o.heldTS, !o.running
+	o.held, o.running = 0, true
+	l.opus.say <- c // there is room: no more than that are made
+}
+
+// sendOpus sends what has been encoded since the last frame.
+func (l *Leg) sendOpus(send bool) {
+	for {
+		select {
+		case c := <-l.opus.said:
+			if to := l.in.latch.target(); send && c.n > 0 && to.IsValid() && to.Port() != 0 && !to.Addr().IsUnspecified() {
+				buf := &l.pacer.scratch.out
+				l.sendPacket(buf, l.cur.PT, c.marker, c.ts, copy(buf[12:], c.b[:c.n]))
+			}
+			l.opus.free = append(l.opus.free, c)
+		default:
+			return
+		}
+	}
 }
