@@ -153,6 +153,7 @@ func TestOperatorTakesACallInTheBrowser(t *testing.T) {
 	page.do(chromedp.Navigate(base + "/board"))
 	page.until("the board is open", `document.querySelector('#me .chip')`)
 	page.run(`localStorage.setItem('softphone.clean', 'off')`) // a tone is noise to Chromium
+	page.run(remember)
 	page.shot("softphone-board")
 	page.click(".softphone-open")
 	page.shot("softphone-off")
@@ -271,6 +272,22 @@ func TestOperatorTakesACallInTheBrowser(t *testing.T) {
 		t.Fatalf("after the mute: %v", err)
 	}
 
+	// The network has changed, and the browser has nothing but Opus now.
+	page.run(opusNow)
+	page.until("Opus is spoken", `window.lastPC.connectionState === 'connected' && /opus/.test(window.lastPC.currentRemoteDescription.sdp)`)
+	page.hears(440)
+	if err := call.HearsTone(ctx, micTone); err != nil {
+		t.Fatalf("over Opus: %v", err)
+	}
+	star6()
+	if err := call.HearsLoop(ctx, music); err != nil {
+		t.Fatalf("after *6 beside Opus: %v", err)
+	}
+	star6()
+	if err := call.HearsTone(ctx, micTone); err != nil {
+		t.Fatalf("after *6 beside Opus again: %v", err)
+	}
+
 	// The page is loaded anew: it takes the call back by itself.
 	page.do(chromedp.EmulateViewport(390, 844))
 	page.run(`(() => { window.addEventListener('beforeunload', e => e.stopImmediatePropagation(), true); location.reload() })()`)
@@ -291,6 +308,29 @@ func TestOperatorTakesACallInTheBrowser(t *testing.T) {
 	page.click("[data-softphone-disable]")
 	eventually(t, "the operator is off the board", func() bool { return !u.c.reachable(user) })
 }
+
+// remember keeps the page's connection where the test reaches it.
+const remember = `(() => {
+	const Plain = window.RTCPeerConnection;
+	window.RTCPeerConnection = class extends Plain {
+		constructor(...a) { super(...a); window.lastPC = this; }
+		async createOffer(...a) {
+			if (window.opusOnly) {
+				const rare = RTCRtpReceiver.getCapabilities('audio').codecs.filter(c => c.clockRate === 48000 && /opus|telephone/.test(c.mimeType));
+				this.getTransceivers().forEach(t => t.setCodecPreferences(rare));
+			}
+			return super.createOffer(...a);
+		}
+	};
+})()`
+
+// opusNow makes the page believe that its connection has failed, so that it begins anew, with Opus alone.
+const opusNow = `(() => {
+	window.opusOnly = true;
+	const pc = window.lastPC;
+	Object.defineProperty(pc, 'connectionState', { get: () => 'failed' });
+	pc.onconnectionstatechange();
+})()`
 
 func quiet(pcm []int16, last int) bool {
 	if len(pcm) < last {

@@ -1,4 +1,4 @@
-// Package web is the telephone in a browser: calls over WebRTC (ICE, DTLS-SRTP, G.711) as a second kind of sip.Call.
+// Package web is the telephone in a browser: calls over WebRTC (ICE, DTLS-SRTP, G.711, Opus where there is nothing else) as a second kind of sip.Call.
 //
 // There is no SIP in the browser. A page attends for a user (the console's stream of events does that), which makes the user
 // reachable; it is told of a call, and answers it by an offer (RFC 8829), to which the exchange gives an answer. All browsers send to

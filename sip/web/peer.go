@@ -12,6 +12,7 @@ import (
 	"github.com/pion/interceptor"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
+	"github.com/pion/sdp/v3"
 	"github.com/pion/webrtc/v4"
 
 	"lianxin/sip/media"
@@ -52,6 +53,9 @@ func (x *Exchange) connect(ctx context.Context, c *Call, offer string) (_ *peer,
 	codec := webrtc.MimeTypePCMA
 	if strings.EqualFold(c.opt.Codec, "PCMU") {
 		codec = webrtc.MimeTypePCMU
+	}
+	if opusAlone(offer) {
+		codec = webrtc.MimeTypeOpus
 	}
 	var engine webrtc.MediaEngine
 	if err := register(&engine, codec); err != nil {
@@ -111,8 +115,51 @@ func (x *Exchange) connect(ctx context.Context, c *Call, offer string) (_ *peer,
 	return p, pc.LocalDescription().SDP, nil
 }
 
-// register names what we speak: both laws, the preferred first, and telephone events. Everything else of the offer is refused.
+// opusAlone says that an offer has no G.711, which every browser has (RFC 7874 §3) unless somebody has taken it out.
+func opusAlone(offer string) bool {
+	var d sdp.SessionDescription
+	if d.UnmarshalString(offer) != nil {
+		return false
+	}
+	opus := false
+	for _, m := range d.MediaDescriptions {
+		if m.MediaName.Media != "audio" {
+			continue
+		}
+		for _, f := range m.MediaName.Formats {
+			if f == "0" || f == "8" {
+				return false
+			}
+		}
+		for _, a := range m.Attributes {
+			_, name, _ := strings.Cut(strings.ToLower(a.Value), " ")
+			switch {
+			case a.Key != "rtpmap":
+			case strings.HasPrefix(name, "pcma/8000"), strings.HasPrefix(name, "pcmu/8000"):
+				return false
+			case strings.HasPrefix(name, "opus/48000"):
+				opus = true
+			}
+		}
+	}
+	return opus
+}
+
+// register names what we speak: both laws, the preferred first, and telephone events; or Opus, where it comes first, with events in its
+// clock. Everything else of the offer is refused.
 func register(e *webrtc.MediaEngine, first string) error {
+	if first == webrtc.MimeTypeOpus {
+		for _, c := range []webrtc.RTPCodecParameters{
+			{RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2,
+				SDPFmtpLine: "minptime=10;useinbandfec=1;maxplaybackrate=8000;sprop-maxcapturerate=8000"}, PayloadType: 111},
+			{RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: events, ClockRate: 48000, SDPFmtpLine: "0-15"}, PayloadType: 110},
+		} {
+			if err := e.RegisterCodec(c, webrtc.RTPCodecTypeAudio); err != nil {
+				return fmt.Errorf("web telephone: %w", err)
+			}
+		}
+		return nil
+	}
 	laws := []webrtc.RTPCodecParameters{
 		{RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypePCMA, ClockRate: 8000}, PayloadType: 8},
 		{RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypePCMU, ClockRate: 8000}, PayloadType: 0},
@@ -231,8 +278,11 @@ func (t *track) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, err
 			law = media.PCMA
 		case strings.EqualFold(k.MimeType, webrtc.MimeTypePCMU):
 			law = media.PCMU
-		case strings.EqualFold(k.MimeType, events) && k.ClockRate == 8000 && params.DTMF == 0:
-			params.DTMF = uint8(k.PayloadType)
+		case strings.EqualFold(k.MimeType, webrtc.MimeTypeOpus):
+			law = media.Opus
+			params.Opus.FEC = strings.Contains(k.SDPFmtpLine, "useinbandfec=1")
+		case strings.EqualFold(k.MimeType, events) && params.DTMF == 0:
+			params.DTMF, params.Clock = uint8(k.PayloadType), int(k.ClockRate)
 			continue
 		default:
 			continue
@@ -243,7 +293,7 @@ func (t *track) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, err
 		params.Also = append(params.Also, media.Format{Codec: law, PT: uint8(k.PayloadType)})
 	}
 	if params.Codec == media.NoCodec {
-		t.err = fmt.Errorf("%w: no G.711", ErrOffer)
+		t.err = fmt.Errorf("%w: neither G.711 nor Opus", ErrOffer)
 		return chosen, t.err
 	}
 	t.writer, t.params = c.WriteStream(), params
