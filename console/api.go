@@ -153,6 +153,9 @@ type TicketOut struct {
 	Stars      int        `json:"stars,omitempty" doc:"the last rating: 5 非常满意 … 1 非常不满意"`
 	CallID     string     `json:"call_id,omitempty"`
 	RecordID   string     `json:"record_id,omitempty"`
+	Incident   string     `json:"incident,omitempty"`
+	Window     string     `json:"window,omitempty" doc:"number of the window that it is about"`
+	Clerk      string     `json:"clerk,omitempty" doc:"number of the clerk"`
 	ReceivedAt time.Time  `json:"received_at"`
 	ClosedAt   *time.Time `json:"closed_at,omitempty"`
 	Due        *time.Time `json:"due,omitempty" doc:"the earliest running clock"`
@@ -169,7 +172,7 @@ func stampOrNil(t time.Time) *time.Time {
 func ticketOut(t ticket.Ticket) TicketOut {
 	return TicketOut{ID: t.ID, Number: t.Number, State: string(t.State), StateLabel: t.StateLabel(), Channel: t.Channel, ExternalID: t.ExternalID,
 		Kind: string(t.Kind), Colour: string(t.Colour), Title: t.Title, Body: t.Body, Place: t.Place, Host: t.Host, Round: t.Round, Stars: int(t.Stars),
-		CallID: t.CallID, RecordID: t.RecordID, ReceivedAt: t.ReceivedAt.In(workday.Zone), ClosedAt: stampOrNil(t.ClosedAt), Due: stampOrNil(t.Due)}
+		CallID: t.CallID, RecordID: t.RecordID, Incident: t.IncidentNo, Window: t.WindowNo, Clerk: t.ClerkNo, ReceivedAt: t.ReceivedAt.In(workday.Zone), ClosedAt: stampOrNil(t.ClosedAt), Due: stampOrNil(t.Due)}
 }
 
 // TicketIn is the body of open-ticket.
@@ -183,6 +186,10 @@ type TicketIn struct {
 	Phone      string `json:"phone,omitempty" maxLength:"30" doc:"of the citizen; stored sealed, shown masked"`
 	Name       string `json:"name,omitempty" maxLength:"60"`
 	Unit       string `json:"unit,omitempty" doc:"id of the unit it probably belongs to"`
+	Accused    string `json:"accused_unit,omitempty" doc:"id of the unit that it complains about, which never sees it"`
+	Incident   string `json:"incident,omitempty" maxLength:"64" doc:"number of the incident (警情号) that it belongs with"`
+	Window     string `json:"window,omitempty" maxLength:"30" doc:"number of the window that it is about"`
+	Clerk      string `json:"clerk,omitempty" maxLength:"30" doc:"number of the clerk: letters and digits, never a name"`
 
 	Confidential bool `json:"confidential,omitempty"`
 	Anonymous    bool `json:"anonymous,omitempty"`
@@ -215,15 +222,18 @@ func (s *Server) apiOpenTicket(ctx context.Context, in *struct {
 			t, err = s.Office.Get(tx, known)
 			return err
 		}
-		if in.Body.Unit != "" {
-			if _, err := org.GetUnit(tx, in.Body.Unit); errors.Is(err, storage.ErrNotFound) {
-				return huma.Error422UnprocessableEntity("there is no such unit", &huma.ErrorDetail{Location: "body.unit", Value: in.Body.Unit})
+		for at, unit := range map[string]string{"body.unit": in.Body.Unit, "body.accused_unit": in.Body.Accused} {
+			if unit == "" {
+				continue
+			}
+			if _, err := org.GetUnit(tx, unit); errors.Is(err, storage.ErrNotFound) {
+				return huma.Error422UnprocessableEntity("there is no such unit", &huma.ErrorDetail{Location: at, Value: unit})
 			} else if err != nil {
 				return err
 			}
 		}
 		intake := ticket.Intake{Channel: in.Body.Channel, ExternalID: in.Body.ExternalID, Kind: ticket.Kind(in.Body.Kind), Title: in.Body.Title, Body: in.Body.Body,
-			Place: in.Body.Place, UnitHint: in.Body.Unit, Confidential: in.Body.Confidential, Anonymous: in.Body.Anonymous, Raw: raw, By: ticket.Token(by)}
+			Place: in.Body.Place, UnitHint: in.Body.Unit, AccusedUnit: in.Body.Accused, IncidentNo: in.Body.Incident, WindowNo: in.Body.Window, ClerkNo: in.Body.Clerk, Confidential: in.Body.Confidential, Anonymous: in.Body.Anonymous, Raw: raw, By: ticket.Token(by)}
 		if in.Body.Phone != "" {
 			phone, err := contact.ParsePhone(in.Body.Phone)
 			if err != nil {

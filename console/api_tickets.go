@@ -23,6 +23,8 @@ func (s *Server) apiTickets(ctx context.Context, in *struct {
 	Record  string `query:"record_id"`
 	After   string `query:"after" doc:"id of the last ticket of the page before, in place of offset; order newest or oldest, or due of open ones"`
 	Cause   string `query:"cause" doc:"code of a cause, such as data-error"`
+	Window  string `query:"window" doc:"number of the window that it is about"`
+	Clerk   string `query:"clerk" doc:"number of the clerk that it is about"`
 	Area    string `query:"area" doc:"code of a community, street or district"`
 	Text    string `query:"q" doc:"in title, body, place or number"`
 	Order   string `query:"order" enum:"newest,oldest,due,changed,colour" default:"due"`
@@ -37,7 +39,7 @@ func (s *Server) apiTickets(ctx context.Context, in *struct {
 	var out *listOf[TicketOut]
 	err = s.DB.View(ctx, func(tx *storage.Tx) error {
 		tickets, total, err := s.Office.List(tx, ticket.Filter{Viewer: ticket.Token(by), State: ticket.State(in.State), Open: in.Open, Channel: in.Channel,
-			CallID: in.CallID, RecordID: in.Record, Cause: in.Cause, Community: in.Area, Text: in.Text, Order: ticket.Order(in.Order), Limit: in.Limit, Offset: in.Offset, After: in.After})
+			CallID: in.CallID, RecordID: in.Record, Cause: in.Cause, Window: in.Window, Clerk: in.Clerk, Community: in.Area, Text: in.Text, Order: ticket.Order(in.Order), Limit: in.Limit, Offset: in.Offset, After: in.After})
 		out = list(tickets, total, ticketOut)
 		return err
 	})

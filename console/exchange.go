@@ -64,6 +64,8 @@ type itemIn struct {
 	Unit         string    `json:"unit"`
 	AccusedUnit  string    `json:"accused_unit"`
 	Incident     string    `json:"incident"`
+	Window       string    `json:"window"`
+	Clerk        string    `json:"clerk"`
 	Confidential bool      `json:"confidential"`
 	Anonymous    bool      `json:"anonymous"`
 }
@@ -79,12 +81,14 @@ type itemOut struct {
 	OddReason  string     `json:"odd_reason,omitempty"`
 	Due        *time.Time `json:"due,omitempty"`
 	Incident   string     `json:"incident,omitempty"`
+	Window     string     `json:"window,omitempty"`
+	Clerk      string     `json:"clerk,omitempty"`
 	Reply      string     `json:"reply,omitempty"`
 	ClosedAt   *time.Time `json:"closed_at,omitempty"`
 }
 
 func itemOf(t ticket.Ticket) itemOut {
-	return itemOut{ExternalID: t.ExternalID, Number: t.Number, State: string(t.State), Label: t.StateLabel(), Due: stampOrNil(t.Due), Incident: t.IncidentNo, ClosedAt: stampOrNil(t.ClosedAt)}
+	return itemOut{ExternalID: t.ExternalID, Number: t.Number, State: string(t.State), Label: t.StateLabel(), Due: stampOrNil(t.Due), Incident: t.IncidentNo, Window: t.WindowNo, Clerk: t.ClerkNo, ClosedAt: stampOrNil(t.ClosedAt)}
 }
 
 // refusedOr answers a refusal as 422, what is not there as 404, and anything else as 500.
@@ -136,7 +140,7 @@ func (s *Server) exchangePut(w http.ResponseWriter, r *http.Request, t org.Token
 			return &ticket.Refusal{Code: "due_before", Message: "来源方时限早于来源时间"}
 		}
 		k, err := s.Gateway.Take(tx, channel.Delivery{Channel: code, ExternalID: in.ExternalID, ReceivedAt: in.ReceivedAt, Due: in.Due, Title: in.Title, Body: in.Body, Kind: in.Kind, Place: in.Place, Name: in.Name,
-			Phone: in.Phone, Mail: in.Mail, Identity: in.Identity, Unit: in.Unit, AccusedUnit: in.AccusedUnit, Incident: in.Incident, Confidential: in.Confidential, Anonymous: in.Anonymous, Raw: raw}, ticket.Token(t))
+			Phone: in.Phone, Mail: in.Mail, Identity: in.Identity, Unit: in.Unit, AccusedUnit: in.AccusedUnit, Incident: in.Incident, Window: in.Window, Clerk: in.Clerk, Confidential: in.Confidential, Anonymous: in.Anonymous, Raw: raw}, ticket.Token(t))
 		if err != nil {
 			return err
 		}

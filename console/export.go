@@ -89,7 +89,7 @@ func (s *Server) exportPage(w http.ResponseWriter, r *http.Request, u *user) {
 	s.render(w, r, http.StatusOK, "export", "", "export-data", v)
 }
 
-var exportHead = []string{"工单编号", "来源渠道", "来源编号", "收到时间", "状态", "等级", "诉求类型", "标题", "内容", "地点", "承办单位", "答复", "评价", "办结时间", "警情号", "水印"}
+var exportHead = []string{"工单编号", "来源渠道", "来源编号", "收到时间", "状态", "等级", "诉求类型", "标题", "内容", "地点", "承办单位", "答复", "评价", "办结时间", "警情号", "窗口号", "工号", "水印"}
 
 // exportFile writes tickets as CSV or XLSX, as the reader may see them: numbers and names hidden. Who took it, when and why
 // stands in every row and in the log; the row's own mark says from which export a copied row came.
@@ -201,7 +201,7 @@ func (s *Server) exportRow(tx *storage.Tx, rows [][]string, t ticket.Ticket, cha
 	}
 	h := sha256.Sum256([]byte(id + "/" + t.ID))
 	return append(rows, []string{t.Number, channels[t.Channel], t.ExternalID, at(t.ReceivedAt), t.StateLabel(), string(t.Colour), t.Kind.Label(), maskText(t.Title), maskText(t.Body), maskText(t.Place), host,
-		maskText(reply), stars, at(t.ClosedAt), t.IncidentNo, mark + " 行:" + hex.EncodeToString(h[:5])}), nil
+		maskText(reply), stars, at(t.ClosedAt), t.IncidentNo, t.WindowNo, t.ClerkNo, mark + " 行:" + hex.EncodeToString(h[:5])}), nil
 }
 
 // factsOf are the members of an event's payload as text.

@@ -59,7 +59,7 @@ func TestATicketGoesTheWholeWayThroughTheForms(t *testing.T) {
 	caller.must(x.ID, "open-rating", nil)
 	state(ticket.AwaitRating)
 	caller.must(x.ID, "attempt", form("outcome", "no_answer", "note", "无人接听"))
-	caller.must(x.ID, "rate", form("stars", "5", "words", "很快就办好了"))
+	caller.must(x.ID, "rate", form("given", "five:5", "words", "很快就办好了"))
 	state(ticket.Closed)
 
 	p := dispatcher.get("/tickets/" + x.ID)

@@ -112,8 +112,8 @@ func TestCommandsThatWereNotOfferedAreNotCarriedOut(t *testing.T) {
 		{"auditor1", "/tickets/" + s.fresh.ID + "/act/accept", form("colour", "蓝")},
 		{"analyst1", "/tickets/" + s.reviewing.ID + "/act/approve", form("reply", "好", "via", "phone")},
 		{"dispatcher1", "/tickets/" + s.handling.ID + "/act/submit", form("on", leg, "result", "好", "basis", "无", "finding", "true", "resolution", "solved")},
-		{"operator1", "/tickets/" + s.rating.ID + "/act/rate", form("stars", "5")},
-		{"handler1", "/tickets/" + s.rating.ID + "/act/rate", form("stars", "5")},
+		{"operator1", "/tickets/" + s.rating.ID + "/act/rate", form("given", "five:5")},
+		{"handler1", "/tickets/" + s.rating.ID + "/act/rate", form("given", "five:5")},
 		{"handler1", "/tickets/" + s.asked.ID + "/act/decide", form("grant", "yes", "informed", "电话", "on", firstRequest(s, s.asked))},
 	} {
 		before := s.get(lastPart(c.path))

@@ -178,7 +178,13 @@ func (s *Server) formView(r *http.Request) publicFormView {
 }
 
 func (s *Server) publicForm(w http.ResponseWriter, r *http.Request) {
-	s.publicShow(w, r, http.StatusOK, "public-form", s.formView(r))
+	v := s.formView(r)
+	for _, name := range []string{"unit", "window", "clerk"} { // a code that was scanned at a window tells them
+		if x := strings.TrimSpace(r.URL.Query().Get(name)); utf8.RuneCountInString(x) <= 64 {
+			v.In[name] = x
+		}
+	}
+	s.publicShow(w, r, http.StatusOK, "public-form", v)
 }
 
 // posted is what the form or the mini-programme sends.
@@ -192,6 +198,9 @@ type posted struct {
 	Name         string `json:"name"`
 	Phone        string `json:"phone"`
 	Unit         string `json:"accused_unit,omitempty"`
+	Served       string `json:"served_unit,omitempty"` // unit of the window where a code was scanned
+	Window       string `json:"window,omitempty"`
+	Clerk        string `json:"clerk,omitempty"`
 	Confidential bool   `json:"confidential"`
 	Anonymous    bool   `json:"anonymous"`
 	Open         bool   `json:"open"` // may be shown in public, numbers and names hidden
@@ -220,7 +229,7 @@ func (s *Server) readPosted(w http.ResponseWriter, r *http.Request) (p posted, e
 	}
 	in := input{r}
 	p = posted{Kind: in.text("kind"), Title: in.text("title"), Body: in.text("body"), Place: in.text("place"), Lat: in.text("lat"), Lng: in.text("lng"), Name: in.text("name"), Phone: in.text("phone"),
-		Unit: in.text("accused_unit"), Confidential: in.on("confidential"), Anonymous: in.on("anonymous"), Open: in.on("open"), Challenge: in.text("challenge"), Proof: in.text("proof"), Sum: in.text("sum")}
+		Unit: in.text("accused_unit"), Served: in.text("unit"), Window: in.text("window"), Clerk: in.text("clerk"), Confidential: in.on("confidential"), Anonymous: in.on("anonymous"), Open: in.on("open"), Challenge: in.text("challenge"), Proof: in.text("proof"), Sum: in.text("sum")}
 	if r.MultipartForm == nil {
 		return p, nil
 	}
@@ -276,7 +285,8 @@ func (p posted) submission(code string) (channel.Submission, error) {
 		return channel.Submission{}, refusedKey("bad-submission")
 	case utf8.RuneCountInString(p.Body) < 5:
 		return channel.Submission{}, refusedKey("body-too-short")
-	case utf8.RuneCountInString(p.Body) > 5000 || utf8.RuneCountInString(p.Title) > 100 || utf8.RuneCountInString(p.Place) > 200 || utf8.RuneCountInString(p.Name) > 40 || len(p.Phone) > 30 || len(p.Lat) > 20 || len(p.Lng) > 20:
+	case utf8.RuneCountInString(p.Body) > 5000 || utf8.RuneCountInString(p.Title) > 100 || utf8.RuneCountInString(p.Place) > 200 || utf8.RuneCountInString(p.Name) > 40 || len(p.Phone) > 30 || len(p.Lat) > 20 || len(p.Lng) > 20 ||
+		utf8.RuneCountInString(p.Window) > 30 || utf8.RuneCountInString(p.Clerk) > 30 || len(p.Served) > 64:
 		return channel.Submission{}, refusedKey("body-too-long")
 	case !coordinate(p.Lat, 90) || !coordinate(p.Lng, 180):
 		return channel.Submission{}, refusedKey("bad-place")
@@ -287,7 +297,10 @@ func (p posted) submission(code string) (channel.Submission, error) {
 	if err != nil {
 		return channel.Submission{}, err
 	}
-	d := channel.Delivery{Channel: code, Title: p.Title, Body: p.Body, Kind: p.Kind, Place: p.Place, AccusedUnit: p.Unit, Confidential: p.Confidential, Anonymous: p.Anonymous, Raw: raw, Files: p.photos}
+	d := channel.Delivery{Channel: code, Title: p.Title, Body: p.Body, Kind: p.Kind, Place: p.Place, AccusedUnit: p.Unit, Unit: p.Served, Window: p.Window, Clerk: p.Clerk, Confidential: p.Confidential, Anonymous: p.Anonymous, Raw: raw, Files: p.photos}
+	if kind == ticket.Complaint && d.AccusedUnit == "" {
+		d.AccusedUnit = p.Served // who complains where a window's code was scanned complains of that window
+	}
 	if nonce, _, _ := strings.Cut(p.Challenge, "."); nonce != "" {
 		d.ExternalID = code + ":" + nonce // the same form sent twice is one request
 	}
@@ -350,7 +363,7 @@ func (s *Server) publicPost(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case refused:
 		v.Error = translate(s.lang(r), refusal.Message)
-		v.In = map[string]string{"kind": p.Kind, "title": p.Title, "body": p.Body, "place": p.Place, "name": p.Name, "phone": p.Phone, "lat": p.Lat, "lng": p.Lng}
+		v.In = map[string]string{"kind": p.Kind, "title": p.Title, "body": p.Body, "place": p.Place, "name": p.Name, "phone": p.Phone, "lat": p.Lat, "lng": p.Lng, "unit": p.Served, "window": p.Window, "clerk": p.Clerk}
 		for name, on := range map[string]bool{"confidential": p.Confidential, "anonymous": p.Anonymous, "open": p.Open} {
 			if on {
 				v.In[name] = "1"

@@ -438,6 +438,8 @@ func amendFields(v *ticketView, _ subject) []field {
 		{Name: "unit-hint", Kind: "select", Values: []string{v.T.UnitHint}, Options: v.names.unitOptions()},
 		{Name: "accused-unit", Kind: "select", Values: []string{v.T.AccusedUnit}, Options: v.names.unitOptions()},
 		{Name: "incident", Values: []string{v.T.IncidentNo}, Max: 64},
+		{Name: "window", Values: []string{v.T.WindowNo}, Max: 30},
+		{Name: "clerk", Values: []string{v.T.ClerkNo}, Max: 30, Hint: "hint-clerk"},
 	}
 	if !v.T.Confidential {
 		f = append(f, field{Name: "confidential", Kind: "check"})
@@ -455,7 +457,7 @@ func amend(o *ticket.Office, tx *storage.Tx, c command) error {
 	}
 	t := c.view.T
 	a := ticket.Amendment{Title: changed("title", t.Title), Body: c.in.text("body"), Place: changed("place", t.Place), Kind: ticket.Kind(c.in.text("kind")),
-		UnitHint: c.in.text("unit-hint"), AccusedUnit: c.in.text("accused-unit"), IncidentNo: c.in.text("incident")}
+		UnitHint: c.in.text("unit-hint"), AccusedUnit: c.in.text("accused-unit"), IncidentNo: c.in.text("incident"), WindowNo: c.in.text("window"), ClerkNo: c.in.text("clerk")}
 	if c.in.on("confidential") {
 		yes := true
 		a.Confidential = &yes

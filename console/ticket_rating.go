@@ -2,6 +2,7 @@ package console
 
 import (
 	"strconv"
+	"strings"
 
 	"lianxin/org"
 	"lianxin/storage"
@@ -29,13 +30,22 @@ var rating = []action{
 		return once(v.toRate() && v.calls() && v.contested() == nil)
 	}, fields: func(*ticketView, subject) []field {
 		return []field{
-			{Name: "stars", Kind: "select", Required: true, Options: starOptions},
+			{Name: "given", Kind: "select", Required: true, Options: givenOptions, Hint: "hint-given"},
+			{Name: "stars", Label: "folded", Kind: "select", Options: starOptions, Hint: "hint-folded"},
 			{Name: "words", Kind: "area", Max: 2000},
 			{Name: "contest", Kind: "check", Hint: "hint-contest"},
 			{Name: "ground", Label: "contest-ground", Kind: "area", Max: 2000},
 		}
 	}, do: func(o *ticket.Office, tx *storage.Tx, c command) error {
-		return did(o.Rate(tx, c.ticket, ticket.RatingIn{Stars: ticket.Stars(max(0, c.in.number("stars"))), Via: "callback", Words: c.in.text("words"),
+		scale, given, _ := strings.Cut(c.in.text("given"), ":")
+		stars := ticket.Stars(max(0, c.in.number("stars")))
+		if scale == "" {
+			return &ticket.Refusal{Code: "given", Message: "请选择群众给出的评价"}
+		}
+		if scale == string(ticket.ScaleWords) && !stars.Valid() {
+			return &ticket.Refusal{Code: "stars", Message: "口头表述须折合为五级之一"}
+		}
+		return did(o.Rate(tx, c.ticket, ticket.RatingIn{Stars: stars, Scale: ticket.Scale(scale), Given: given, Via: "callback", Words: c.in.text("words"),
 			Contest: c.in.on("contest"), Ground: c.in.text("ground")}, c.by))
 	}},
 
@@ -76,4 +86,24 @@ var starOptions = func() []option {
 		out = append(out, option{Value: strconv.Itoa(int(s)), Label: s.Label()})
 	}
 	return out
+}()
+
+// givenOptions are the values of every scale that a citizen may have answered on, best first.
+var givenOptions = func() []option {
+	var out []option
+	add := func(s ticket.Scale, values ...int) {
+		for _, v := range values {
+			r := ticket.Rating{Scale: s, Given: strconv.Itoa(v)}
+			label := strings.TrimPrefix(r.GivenLabel(), s.Label()+" ")
+			if s != ticket.ScaleFive {
+				label += "（" + s.Fold(v).Label() + "）"
+			}
+			out = append(out, option{Value: string(s) + ":" + r.Given, Label: label, Group: s.Label()})
+		}
+	}
+	add(ticket.ScaleFive, 5, 4, 3, 2, 1)
+	add(ticket.ScaleThree, 3, 2, 1)
+	add(ticket.ScaleTen, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
+	add(ticket.ScaleKey, 1, 2, 3, 4, 5)
+	return append(out, option{Value: string(ticket.ScaleWords), Label: ticket.ScaleWords.Label(), Group: ticket.ScaleWords.Label()})
 }()

@@ -281,6 +281,8 @@ func (s *Server) newTicketFields(tx *storage.Tx, lang string, u *user) ([]field,
 		{Name: "class", Kind: "select", Options: classes.options(), Hint: "hint-class"},
 		{Name: "unit-hint", Kind: "select", Options: n.unitOptions()},
 		{Name: "accused-unit", Kind: "select", Options: n.unitOptions(), Hint: "hint-accused"},
+		{Name: "window", Max: 30, Hint: "hint-window"},
+		{Name: "clerk", Max: 30, Hint: "hint-clerk"},
 		{Name: "confidential", Kind: "check", Hint: "hint-confidential"},
 		{Name: "anonymous", Kind: "check"},
 		{Name: "emotion", Kind: "check", Hint: "hint-emotion"},
@@ -317,7 +319,7 @@ func (s *Server) newTicket(w http.ResponseWriter, r *http.Request, u *user) {
 			return &ticket.Refusal{Code: "channel", Message: "请选择来源渠道"}
 		}
 		intake := ticket.Intake{Channel: channel, ExternalID: in.text("external"), Kind: ticket.Kind(in.text("kind")), Title: in.text("title"),
-			Body: in.text("body"), Place: in.text("place"), UnitHint: in.text("unit-hint"), AccusedUnit: in.text("accused-unit"), Class: in.text("class"),
+			Body: in.text("body"), Place: in.text("place"), UnitHint: in.text("unit-hint"), AccusedUnit: in.text("accused-unit"), WindowNo: in.text("window"), ClerkNo: in.text("clerk"), Class: in.text("class"),
 			Emotion: in.on("emotion"), Confidential: in.on("confidential"), Anonymous: in.on("anonymous"), Raw: []byte(in.text("title") + "\n" + in.text("body")), By: ticket.Staff(u.Staff)}
 		if intake.Title == "" || intake.Body == "" || intake.Kind == "" {
 			return &ticket.Refusal{Code: "empty", Message: "请填写诉求类型、标题和内容"}

@@ -232,7 +232,7 @@ func TestEveryRoleMeetsItsPermissionsOnEveryPage(t *testing.T) {
 	}
 }
 
-// ORG-5: every role at every operation of the API, all seventeen of them, since a token may carry any.
+// ORG-5: every role at every operation of the API, all eighteen of them, since a token may carry any.
 func TestEveryRoleMeetsItsPermissionsInTheAPI(t *testing.T) {
 	t.Parallel()
 	s := newHouse(t).fill()

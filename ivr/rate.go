@@ -3,6 +3,7 @@ package ivr
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"lianxin/ivr/flow"
@@ -60,7 +61,7 @@ func (v *visit) rated(ctx context.Context, rating int) error {
 			return err
 		}
 		if v.settledBot && v.person.ID != "" {
-			if _, err := v.h.cfg.Office.Rate(tx, r.TicketID, ticket.RatingIn{Stars: ticket.FromReplyDigit(rating), Via: "key"}, ticket.Citizen(v.person.ID)); err != nil {
+			if _, err := v.h.cfg.Office.Rate(tx, r.TicketID, ticket.RatingIn{Via: "key", Scale: ticket.ScaleKey, Given: strconv.Itoa(rating)}, ticket.Citizen(v.person.ID)); err != nil {
 				return err
 			}
 		}

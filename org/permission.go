@@ -109,11 +109,11 @@ const (
 // Groups of roles that the table below is written with.
 var (
 	public  = []Role{Citizen, Enterprise}
-	floor   = []Role{Operator, Dispatcher}                                      // who takes matters in
-	unit    = []Role{Handler, Reviewer}                                         // who handles them
-	windows = []Role{Clerk, WindowManager}                                      //
-	centre  = []Role{Operator, Dispatcher, Caller, Supervisor, Analyst, Leader} // who sees all of them
-	house   = []Role{Operator, Dispatcher, Handler, Reviewer, Caller, Supervisor, Expert, Analyst, Leader, Clerk, WindowManager, Inspector, Admin, Auditor}
+	floor   = []Role{Operator, Dispatcher}                                                 // who takes matters in
+	unit    = []Role{Handler, Reviewer}                                                    // who handles them
+	windows = []Role{Clerk, WindowManager}                                                 //
+	centre  = []Role{Operator, Dispatcher, Caller, Supervisor, Analyst, Leader, DutyChief} // who sees all of them
+	house   = []Role{Operator, Dispatcher, Handler, Reviewer, Caller, Supervisor, Expert, Analyst, Leader, DutyChief, Clerk, WindowManager, Inspector, Admin, Auditor}
 )
 
 // table is who may do what: the only place where it is said.
@@ -128,16 +128,16 @@ var table = []struct {
 	{AmendTicket, "补充诉求内容", join(floor, is(Bot, Caller, Supervisor, Inspector))},
 	{AcceptTicket, "受理", is(Operator, Dispatcher, Inspector)},
 	{AnswerTicket, "直接答复", is(Operator, Bot, Dispatcher, Inspector)},
-	{Transfer110, "转110", is(Operator, Bot, Dispatcher)},
+	{Transfer110, "转110", is(Operator, Bot, Dispatcher, DutyChief)},
 	{RefuseTicket, "不予受理", is(Dispatcher, Inspector)},
 	{MergeTicket, "并案", is(Dispatcher)},
-	{DispatchTicket, "派单", is(Dispatcher, Inspector)},
+	{DispatchTicket, "派单", is(Dispatcher, DutyChief, Inspector)},
 	{SignTicket, "签收", unit},
 	{LogContact, "记录联系群众情况", join(unit, is(Operator, Dispatcher, Caller, Inspector))},
 	{RequestReturn, "申请退回", unit},
-	{DecideReturn, "审批退回", is(Dispatcher, Supervisor)},
+	{DecideReturn, "审批退回", is(Dispatcher, Supervisor, DutyChief)},
 	{RequestExtension, "申请延期", unit},
-	{DecideExtension, "审批延期", is(Dispatcher, Supervisor, Leader)},
+	{DecideExtension, "审批延期", is(Dispatcher, Supervisor, Leader, DutyChief)},
 	{SuspendTicket, "挂起与恢复", is(Dispatcher, Supervisor)},
 	{SubmitResult, "提交办理结果", unit},
 	{ReviewResult, "审核办理结果", is(Reviewer, Dispatcher, Supervisor, Inspector)},
@@ -146,25 +146,25 @@ var table = []struct {
 	{DetermineTicket, "认定不满意件", is(Reviewer, Supervisor, Inspector)},
 	{WithdrawTicket, "撤回诉求", join(public, floor, is(Caller))},
 	{ArchiveTicket, "归档", is(Dispatcher)},
-	{GradeTicket, "调整颜色等级", is(Dispatcher, Supervisor, Leader)},
+	{GradeTicket, "调整颜色等级", is(Dispatcher, Supervisor, Leader, DutyChief)},
 	{CommentTicket, "备注", join(centre, unit, is(Expert, Inspector))},
-	{InstructTicket, "批示", is(Leader)},
+	{InstructTicket, "批示", is(Leader, DutyChief)},
 
-	{ViewCallbacks, "查看回访回拨任务", is(Operator, Dispatcher, Caller, Supervisor, Leader, Auditor)},
+	{ViewCallbacks, "查看回访回拨任务", is(Operator, Dispatcher, Caller, Supervisor, Leader, DutyChief, Auditor)},
 	{MakeCallback, "回拨", is(Operator, Caller)},
 	{MakeReview, "回访", is(Caller)},
 	{ViewAlerts, "查看预警", join(centre, is(Inspector, Auditor))},
-	{AckAlert, "处置预警", is(Operator, Dispatcher, Caller, Supervisor, Analyst, Leader)},
+	{AckAlert, "处置预警", is(Operator, Dispatcher, Caller, Supervisor, Analyst, Leader, DutyChief)},
 
 	{Supervise, "督办", is(Supervisor)},
 	{ApproveList, "批准挂牌与摘牌", is(Leader)},
-	{OpenConsult, "发起会商", is(Dispatcher, Supervisor, Leader)},
-	{GiveOpinion, "提出会商意见", is(Expert, Supervisor, Leader)},
-	{IssueOrder, "签发调度指令", is(Supervisor, Leader)},
+	{OpenConsult, "发起会商", is(Dispatcher, Supervisor, Leader, DutyChief)},
+	{GiveOpinion, "提出会商意见", is(Expert, Supervisor, Leader, DutyChief)},
+	{IssueOrder, "签发调度指令", is(Supervisor, Leader, DutyChief)},
 	{Backcheck, "倒查", is(Supervisor, Inspector)},
 	{ViewWatch, "查看重点关注", is(Analyst, Leader, Auditor)},
 	{ApproveWatch, "批准重点关注", is(Leader)},
-	{ViewRatings, "查看好差评", join(windows, is(Reviewer, Caller, Supervisor, Analyst, Leader, Inspector, Auditor))},
+	{ViewRatings, "查看好差评", join(windows, is(Reviewer, Caller, Supervisor, Analyst, Leader, DutyChief, Inspector, Auditor))},
 	{AppealRating, "差评申诉", windows},
 	{JudgeAppeal, "申诉复核", is(Supervisor, Inspector)},
 	{RateService, "评价窗口服务", public},
@@ -186,18 +186,18 @@ var table = []struct {
 
 	{ViewBoard, "查看热线看板", join(centre, is(Admin, Auditor))},
 	{TakeCalls, "接听热线", is(Operator, Caller, Supervisor)},
-	{ViewCalls, "查看通话记录", is(Operator, Dispatcher, Caller, Supervisor, Analyst, Leader, Inspector, Auditor)},
+	{ViewCalls, "查看通话记录", is(Operator, Dispatcher, Caller, Supervisor, Analyst, Leader, DutyChief, Inspector, Auditor)},
 	{PlayCalls, "播放录音", is(Operator, Dispatcher, Caller, Supervisor, Inspector, Auditor)},
 	{ListenIn, "监听通话", is(Supervisor)},
 	{HoldCalls, "留存录音", is(Supervisor, Inspector)},
 	{ExportCalls, "导出录音和话单", is(Supervisor, Inspector)},
 	{TraceCalls, "查看信令与媒体", is(Supervisor, Admin, Auditor)},
 	{CaptureCalls, "抓取通话报文", is(Supervisor, Admin)},
-	{BlockCallers, "提请限制骚扰来电", is(Operator, Dispatcher, Supervisor, Leader)},
-	{JudgeBlocks, "批准限制骚扰来电", is(Supervisor, Leader)},
-	{FlagCallers, "提请来电标记", is(Operator, Dispatcher, Caller, Supervisor, Leader)},
-	{JudgeFlags, "批准来电标记", is(Supervisor, Leader)},
-	{DialOut, "外呼与外线转接", is(Operator, Dispatcher, Caller, Supervisor)},
+	{BlockCallers, "提请限制骚扰来电", is(Operator, Dispatcher, Supervisor, Leader, DutyChief)},
+	{JudgeBlocks, "批准限制骚扰来电", is(Supervisor, Leader, DutyChief)},
+	{FlagCallers, "提请来电标记", is(Operator, Dispatcher, Caller, Supervisor, Leader, DutyChief)},
+	{JudgeFlags, "批准来电标记", is(Supervisor, Leader, DutyChief)},
+	{DialOut, "外呼与外线转接", is(Operator, Dispatcher, Caller, Supervisor, DutyChief)},
 
 	{ViewPeople, "查看群众档案（脱敏）", join(centre, unit, is(Inspector, Auditor))},
 	{Reveal, "查看完整号码和姓名", join(floor, unit, is(Caller, Supervisor, Inspector))},
@@ -214,13 +214,13 @@ var table = []struct {
 	{ViewStaff, "查看机构人员", join(centre, is(Reviewer, WindowManager, Inspector, Admin, Auditor))},
 	{ManageStaff, "管理机构人员", is(Admin)},
 	{ManageTokens, "管理接口令牌", is(Admin)},
-	{ManageRoster, "管理排班和坐席", is(Supervisor, Admin)},
+	{ManageRoster, "管理排班和坐席", is(Supervisor, DutyChief, Admin)},
 	{ManageRules, "管理规则", is(Admin)},
 	{SetMailTexts, "拟定和批准邮件模板", is(Supervisor, Leader, Admin)},
 	{ConsentGrading, "同意颜色评定规则新版本", is(Leader)},
 	{ViewRules, "查看规则", join(centre, is(Reviewer, Inspector, Admin, Auditor))},
 	{ViewAudit, "查看审计日志", is(Auditor)},
-	{ViewHealth, "查看系统运行状态", is(Supervisor, Leader, Admin, Auditor)},
+	{ViewHealth, "查看系统运行状态", is(Supervisor, Leader, DutyChief, Admin, Auditor)},
 }
 
 func is(r ...Role) []Role { return r }

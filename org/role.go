@@ -1,6 +1,6 @@
 package org
 
-// A Role is one of the seventeen actors of requirement ORG-5.
+// A Role is one of the seventeen actors of requirement ORG-5, or the duty chief whom the response to 红 asks for (domain model §7).
 type Role string
 
 // The roles.
@@ -17,6 +17,7 @@ const (
 	Expert        Role = "expert"         // 专家顾问
 	Analyst       Role = "analyst"        // 研判员
 	Leader        Role = "leader"         // 局领导
+	DutyChief     Role = "duty-chief"     // 值班领导: stands in for the bureau's leaders at the centre, day and night
 	Clerk         Role = "clerk"          // 窗口人员
 	WindowManager Role = "window-manager" // 窗口主任
 	Inspector     Role = "inspector"      // 督察
@@ -43,6 +44,7 @@ var roles = []struct {
 	{Expert, "专家顾问", true, ReachInvited},
 	{Analyst, "研判员", true, ReachAll},
 	{Leader, "局领导", true, ReachAll},
+	{DutyChief, "值班领导", true, ReachAll},
 	{Clerk, "窗口人员", true, ReachUnit},
 	{WindowManager, "窗口主任", true, ReachUnit},
 	{Inspector, "督察", true, ReachAll},

@@ -324,7 +324,7 @@ func (o *Office) AckAlert(tx *storage.Tx, id string, by Actor) (Alert, error) {
 		a.State, a.AckedBy, a.AckedAt = AlertAcked, by.String(), d.now
 		return d.emit("alert.acked", nil)
 	})
-	if err == nil && a.Rule == AlertRed && a.TicketID != "" && (by.Role == org.Leader || by.Role == org.Supervisor) {
+	if err == nil && a.Rule == AlertRed && a.TicketID != "" && (by.Role == org.Leader || by.Role == org.DutyChief) {
 		err = o.StepTaken(tx, a.TicketID, StepTell, by)
 	}
 	return a, err

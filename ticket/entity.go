@@ -181,7 +181,9 @@ type Rating struct {
 	TicketID  string    `json:"ticket"`
 	Round     int       `json:"round"`
 	Stars     Stars     `json:"stars"`
-	Via       string    `json:"via"` // "key", "sms", "callback", "mini", "web"
+	Via       string    `json:"via"`            // "key", "sms", "callback", "mini", "web"
+	Scale     Scale     `json:"scale,omitzero"` // that the citizen was asked on; "" before it was kept
+	Given     string    `json:"given,omitzero"` // the value on it as it was given; Stars is what it was folded to
 	Words     string    `json:"-"`
 	WordsRef  Text      `json:"words,omitzero"`
 	Contested bool      `json:"contested,omitzero"` // bad, and two persons are to determine whether it leads to rework

@@ -139,9 +139,18 @@ func TestRedTellsLeaderAndDutyChiefAndFollowsItsPlan(t *testing.T) {
 		if state(StepTell) != StepOpen || state("team") != StepOpen || state(StepConsult) != StepOpen || h.get(k.ID).StepsOpen != 4 {
 			h.t.Errorf("%+v", h.steps(k.ID))
 		}
-		h.update(func(tx *storage.Tx) error { _, err := h.AckAlert(tx, alerts[0].ID, h.leader); return err })
+		chief := h.staff("chief", "centre", org.DutyChief)
+		for role, actor := range map[org.Role]Actor{org.Leader: h.leader, org.DutyChief: chief, org.Supervisor: h.supervisor} {
+			var mine []Notice
+			h.view(func(tx *storage.Tx) (err error) { mine, err = h.Notices(tx, NoticeFilter{Viewer: actor}); return err })
+			told := slices.ContainsFunc(mine, func(n Notice) bool { return n.TicketID == k.ID && n.Kind == NoticeColour && n.Colour == Red })
+			if told != (role != org.Supervisor) {
+				h.t.Errorf("%s is told of 红: %v", role, told)
+			}
+		}
+		h.update(func(tx *storage.Tx) error { _, err := h.AckAlert(tx, alerts[0].ID, chief); return err })
 		if state(StepTell) != StepDone {
-			h.t.Error("the leader has acknowledged, and the step is open")
+			h.t.Error("the duty chief has acknowledged, and the step is open")
 		}
 		// A step that nobody takes is announced once, to the supervisors.
 		h.pass(3 * time.Hour)

@@ -33,6 +33,8 @@ type Intake struct {
 	AccusedStaff   string
 	UnitHint       string
 	IncidentNo     string
+	WindowNo       string // number of the window that it is about
+	ClerkNo        string // and of the clerk; never a name
 	RepeatOf       string // id of an earlier ticket of the same matter, with
 	RepeatEvidence string // why it is the same (I21)
 	Raw            []byte // exactly what arrived; sealed and never changed
@@ -74,6 +76,10 @@ func (o *Office) Open(tx *storage.Tx, in Intake) (Ticket, error) {
 	case utf8.RuneCountInString(in.Title) > maxTitle || utf8.RuneCountInString(in.Body) > maxBody:
 		return Ticket{}, refuse("length", "标题不超过%d字，内容不超过%d字", maxTitle, maxBody)
 	}
+	in.WindowNo, in.ClerkNo = strings.TrimSpace(in.WindowNo), strings.ToUpper(strings.TrimSpace(in.ClerkNo))
+	if err := checkServed(in.WindowNo, in.ClerkNo); err != nil {
+		return Ticket{}, err
+	}
 	in.ExternalID = strings.TrimSpace(in.ExternalID)
 	if t, err := o.redelivered(tx, in); !errors.Is(err, storage.ErrNotFound) {
 		return t, err
@@ -98,7 +104,7 @@ func (o *Office) Open(tx *storage.Tx, in Intake) (Ticket, error) {
 		ID: newID(), Number: number, State: New, Channel: in.Channel, ExternalID: in.ExternalID, Kind: in.Kind, OriginalKind: in.Kind,
 		Colour: in.Colour, ContactID: in.ContactID, CallID: in.CallID, RecordID: in.RecordID, IncidentNo: in.IncidentNo, AccusedUnit: in.AccusedUnit,
 		AccusedStaff: in.AccusedStaff, UnitHint: in.UnitHint, Confidential: in.Confidential || ch.Restricted, Anonymous: in.Anonymous,
-		Proactive: in.Proactive, Restricted: ch.Restricted, Emotion: in.Emotion, RuleVersion: ruleID, OpenedBy: in.By.String(), ReceivedAt: ms(in.At), OpenedAt: now,
+		WindowNo: in.WindowNo, ClerkNo: in.ClerkNo, Proactive: in.Proactive, Restricted: ch.Restricted, Emotion: in.Emotion, RuleVersion: ruleID, OpenedBy: in.By.String(), ReceivedAt: ms(in.At), OpenedAt: now,
 		ChangedAt: now, version: 1,
 	}
 	if t.ReceivedAt.IsZero() || t.ReceivedAt.After(now) {
@@ -260,6 +266,7 @@ type Amendment struct {
 	ContactID                 string
 	CallID, RecordID          string
 	IncidentNo                string
+	WindowNo, ClerkNo         string
 	AccusedUnit, AccusedStaff string
 	UnitHint                  string
 	Validity                  Validity
@@ -306,6 +313,10 @@ func (o *Office) Amend(tx *storage.Tx, id string, a Amendment, by Actor) (Ticket
 		if _, ok := validityLabels[a.Validity]; !ok {
 			return refuse("validity", "没有有效性“%s”", a.Validity)
 		}
+		a.WindowNo, a.ClerkNo = strings.TrimSpace(a.WindowNo), strings.ToUpper(strings.TrimSpace(a.ClerkNo))
+		if err := checkServed(a.WindowNo, a.ClerkNo); err != nil {
+			return err
+		}
 		set := func(dst *string, v string) {
 			if v != "" {
 				*dst = v
@@ -315,6 +326,8 @@ func (o *Office) Amend(tx *storage.Tx, id string, a Amendment, by Actor) (Ticket
 		set(&t.CallID, a.CallID)
 		set(&t.RecordID, a.RecordID)
 		set(&t.IncidentNo, a.IncidentNo)
+		set(&t.WindowNo, a.WindowNo)
+		set(&t.ClerkNo, a.ClerkNo)
 		set(&t.AccusedUnit, a.AccusedUnit)
 		set(&t.AccusedStaff, a.AccusedStaff)
 		set(&t.UnitHint, a.UnitHint)

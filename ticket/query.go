@@ -176,6 +176,8 @@ type Filter struct {
 	Channel    string
 	Kind       Kind
 	Cause      string
+	Window     string // number of the window
+	Clerk      string // number of the clerk
 	Community  string // code of an Area, or of one above it
 	Colour     Colour
 	Unit       string // has a leg of this unit in its present round
@@ -285,6 +287,12 @@ func (f Filter) conditions(q *query) {
 	eq(`kind`, string(f.Kind))
 	if f.Community != "" { // codes of areas begin with those of the areas above them
 		q.and(`community <> '' AND community LIKE ?`, f.Community+"%")
+	}
+	if f.Window != "" {
+		q.and(`window_no = ? AND window_no <> ''`, f.Window)
+	}
+	if f.Clerk != "" {
+		q.and(`clerk_no = ? AND clerk_no <> ''`, f.Clerk)
 	}
 	if f.Cause != "" {
 		q.and(`cause = ? AND cause <> ''`, f.Cause)

@@ -103,8 +103,10 @@ func (d *dossier) toRating(what string) error {
 
 // RatingIn is a rating as it comes in.
 type RatingIn struct {
-	Stars Stars
+	Stars Stars  // may be left out where Scale and Given tell it
 	Via   string // "key", "sms", "callback", "mini", "web"
+	Scale Scale  // that the citizen was asked on; "" is the five levels, given as Stars
+	Given string // the value on it; "" with ScaleWords
 	Words string // what the citizen said with it
 	// Contest keeps a bad rating from leading to rework at once: two persons of different units determine first whether
 	// the matter was handled by law, or the demand is unreasonable. Only the callback officer says so, with Ground.
@@ -121,6 +123,9 @@ func (o *Office) Rate(tx *storage.Tx, id string, in RatingIn, by Actor) (Ticket,
 		if t.State == Closed || t.State == Archived {
 			return refuse("closed", "诉求%s已办结，不再评价；如有新的意见请另行登记并关联", t.Number)
 		}
+		if err := in.fold(); err != nil {
+			return err
+		}
 		if !in.Stars.Valid() || in.Via == "" {
 			return refuse("stars", "评价为1至5级，并须注明评价方式")
 		}
@@ -133,7 +138,7 @@ func (o *Office) Rate(tx *storage.Tx, id string, in RatingIn, by Actor) (Ticket,
 		if d.contested() != nil {
 			return refuse("contested", "该评价正在认定中")
 		}
-		r := &Rating{ID: newID(), TicketID: t.ID, Round: t.Round, Stars: in.Stars, Via: in.Via, By: by.String(), At: d.now}
+		r := &Rating{ID: newID(), TicketID: t.ID, Round: t.Round, Stars: in.Stars, Via: in.Via, Scale: in.Scale, Given: in.Given, By: by.String(), At: d.now}
 		r.WordsRef, r.Words = d.write("rating", in.Words)
 		r.Contested = in.Contest
 		d.ratings = append(d.ratings, r)
@@ -143,7 +148,7 @@ func (o *Office) Rate(tx *storage.Tx, id string, in RatingIn, by Actor) (Ticket,
 			d.stop(ClockRating, nil)
 			d.reviewDone()
 		}
-		info := map[string]any{"stars": in.Stars, "via": in.Via, "words": r.WordsRef}
+		info := map[string]any{"stars": in.Stars, "via": in.Via, "scale": in.Scale, "given": in.Given, "words": r.WordsRef}
 		switch {
 		case in.Contest:
 			d.ask(AskDetermine, nil, in.Ground)

@@ -114,11 +114,15 @@ func (d *dossier) respond() error {
 	switch t.Colour {
 	case Red:
 		a := Alert{Key: "grade:" + t.ID + ":" + string(Red), Rule: AlertRed, Level: Red, TicketID: t.ID, ContactID: t.ContactID,
-			Title: "红色诉求" + t.Number + ",请局领导和值班长知悉处置", By: System}
+			Title: "红色诉求" + t.Number + ",请局领导和值班领导知悉处置", By: System}
 		d.later = append(d.later, func(tx *storage.Tx) error {
 			_, err := d.o.RaiseAlert(tx, a)
 			return err
 		})
+		for _, role := range []org.Role{org.Leader, org.DutyChief} {
+			d.notices = append(d.notices, Notice{TicketID: t.ID, Subject: t.ID, Point: PointRaised + "/" + Point(role), Kind: NoticeColour, Colour: Red, For: role,
+				Text: "红色诉求" + t.Number + ",请" + role.Label() + "知悉处置", PlannedAt: d.now, RaisedAt: d.now, ShowAt: d.now})
+		}
 	case Orange:
 		d.notices = append(d.notices, Notice{TicketID: t.ID, Subject: t.ID, Point: PointRaised, Kind: NoticeColour, Colour: Orange, For: org.Supervisor,
 			Text: "橙色诉求" + t.Number + ",请督办员跟踪", PlannedAt: d.now, RaisedAt: d.now, ShowAt: d.now})

@@ -195,7 +195,7 @@ func (t *Ticket) columns() []column {
 		{"emotion", &t.Emotion}, {"grade_id", &t.GradeID}, {"grade_colour", &t.GradeColour}, {"grade_event", &t.GradeEvent}, {"grade_person", &t.GradePerson},
 		{"grade_factors", &t.GradeFactors}, {"steps_open", &t.StepsOpen}, {"domain", &t.Domain}, {"class", &t.Class}, {"suggestion_id", &t.SuggestionID},
 		{"suggested_class", &t.SuggestedClass}, {"suggested_unit", &t.SuggestedUnit}, {"told_half_at", stamp{&t.ToldHalfAt}},
-		{"cause", &t.Cause}, {"community", &t.Community}, {"stable_until", stamp{&t.StableUntil}},
+		{"cause", &t.Cause}, {"community", &t.Community}, {"stable_until", stamp{&t.StableUntil}}, {"window_no", &t.WindowNo}, {"clerk_no", &t.ClerkNo},
 	}
 }
 
@@ -243,7 +243,7 @@ func (r *Rating) key() string   { return r.ID }
 func (r *Rating) columns() []column {
 	return []column{
 		{"id", &r.ID}, {"ticket_id", &r.TicketID}, {"round", &r.Round}, {"stars", &r.Stars}, {"via", &r.Via}, {"text_ref", ref{&r.WordsRef}},
-		{"contested", &r.Contested}, {"rated_by", &r.By}, {"rated_at", stamp{&r.At}},
+		{"contested", &r.Contested}, {"rated_by", &r.By}, {"rated_at", stamp{&r.At}}, {"scale", &r.Scale}, {"given", &r.Given},
 	}
 }
 

@@ -182,6 +182,8 @@ type Ticket struct {
 	CallID       string `json:"call,omitzero"`    // ivr call
 	RecordID     string `json:"record,omitzero"`  // survey business record
 	IncidentNo   string `json:"incident,omitzero"`
+	WindowNo     string `json:"window,omitzero"` // number of the window that it is about, as its unit numbers them
+	ClerkNo      string `json:"clerk,omitzero"`  // number of the clerk, never a name
 	AccusedUnit  string `json:"accused_unit,omitzero"`
 	AccusedStaff string `json:"accused_staff,omitzero"`
 	UnitHint     string `json:"unit_hint,omitzero"` // where it probably belongs

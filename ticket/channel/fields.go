@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Field is something that a column of a file may tell.
@@ -30,6 +31,8 @@ var Fields = []Field{
 	{"unit", "建议承办单位", []string{"承办单位", "建议承办单位", "办理单位", "责任单位", "处理单位", "unit"}},
 	{"accused_unit", "涉及单位", []string{"涉及单位", "被投诉单位", "被举报单位", "被反映单位"}},
 	{"incident", "警情号", []string{"警情号", "警情编号", "接警编号", "接警单编号", "关联警情号"}},
+	{"window", "窗口号", []string{"窗口号", "窗口编号", "办理窗口", "受理窗口", "柜台号", "window"}},
+	{"clerk", "工号", []string{"工号", "窗口人员工号", "经办人工号", "警号", "涉及警号", "被投诉人工号", "clerk"}},
 	{"confidential", "要求保密", []string{"是否保密", "要求保密", "保密"}},
 	{"anonymous", "匿名", []string{"是否匿名", "匿名"}},
 }
@@ -128,4 +131,31 @@ func indented(b []byte) string {
 		return anyText(b, "")
 	}
 	return out.String()
+}
+
+// maxWindow is how long the number of a window may be, in characters.
+const maxWindow = 30
+
+// clerkNumber is the number of a clerk as the office takes it, "" for what is none, such as a name.
+func clerkNumber(s string) string {
+	s = strings.ToUpper(strings.TrimSpace(s))
+	digit := false
+	for _, r := range s {
+		switch {
+		case r >= '0' && r <= '9':
+			digit = true
+		case r >= 'A' && r <= 'Z', r == '-', r == '_', r == '.':
+		default:
+			return ""
+		}
+	}
+	if !digit || len(s) > maxWindow {
+		return ""
+	}
+	return s
+}
+
+// badWindow reports what cannot be the number of a window.
+func badWindow(s string) bool {
+	return len([]rune(s)) > maxWindow || strings.ContainsFunc(s, unicode.IsControl)
 }

@@ -66,6 +66,8 @@ type Delivery struct {
 	Unit         string // id, name or short name of the unit it probably belongs to
 	AccusedUnit  string // likewise, of the unit it complains about
 	Incident     string
+	Window       string // number of the window that it is about
+	Clerk        string // and of the clerk
 	Confidential bool
 	Anonymous    bool
 	Proactive    bool
@@ -112,6 +114,7 @@ func (g *Gateway) take(tx *storage.Tx, d Delivery, by ticket.Actor, units map[st
 	}
 	var out Taken
 	in := ticket.Intake{Channel: d.Channel, ExternalID: strings.TrimSpace(d.ExternalID), Title: clean(d.Title), Body: clean(d.Body), Place: clean(d.Place), IncidentNo: strings.TrimSpace(d.Incident),
+		WindowNo:     strings.TrimSpace(d.Window),
 		Confidential: d.Confidential, Anonymous: d.Anonymous, Proactive: d.Proactive, Raw: d.Raw, ExternalDue: d.Due, At: d.ReceivedAt, By: by}
 	if in.Title == "" {
 		in.Title = headline(in.Body)
@@ -124,6 +127,12 @@ func (g *Gateway) take(tx *storage.Tx, d Delivery, by ticket.Actor, units map[st
 	}
 	if len(in.IncidentNo) > 64 {
 		return Taken{}, refuse("incident", "警情号不超过64个字符")
+	}
+	if in.ClerkNo = clerkNumber(d.Clerk); in.ClerkNo == "" && strings.TrimSpace(d.Clerk) != "" {
+		out.Odd = "no_clerk" // a name, perhaps: it is in the original, and not where everybody reads it
+	}
+	if badWindow(in.WindowNo) {
+		out.Odd, in.WindowNo = "no_window", ""
 	}
 	if d.Kind != "" {
 		if in.Kind = KindOf(d.Kind); in.Kind == "" {

@@ -90,6 +90,8 @@ var reasons = map[string][2]string{
 	"bad_identity":    {"身份证号不对，未登记", "the identity number is wrong and is left out"},
 	"no_unit":         {"没有这个承办单位，留待派单时确定", "no such unit; left open"},
 	"no_accused_unit": {"没有这个涉及单位，已写入内容，请人工核对", "no such accused unit; written into the text, to be looked at"},
+	"no_clerk":        {"工号不是号码，未登记，请人工核对", "the clerk's number is none and is left out; to be looked at"},
+	"no_window":       {"窗口号过长，未登记", "the number of the window is too long and is left out"},
 	"identity":        {"该渠道须留联系方式", "the channel wants a way to reach the citizen"},
 	"length":          {"标题或内容过长", "title or text too long"},
 	"incident":        {"警情号过长", "the number of the incident is too long"},
@@ -300,7 +302,7 @@ func (im *importer) parse(cells []string, number int, bad table.Bad) (p parsed, 
 		return refuse("no_text")
 	}
 	d := Delivery{Channel: im.ch.Code, ExternalID: p.line.ExternalID, Title: get("title"), Body: get("body"), Kind: get("kind"), Place: get("place"), Name: get("name"), Phone: get("phone"),
-		Mail: get("mail"), Identity: get("identity"), Unit: get("unit"), AccusedUnit: get("accused_unit"), Incident: get("incident"), Confidential: yes(get("confidential")), Anonymous: yes(get("anonymous"))}
+		Mail: get("mail"), Identity: get("identity"), Unit: get("unit"), AccusedUnit: get("accused_unit"), Incident: get("incident"), Window: get("window"), Clerk: get("clerk"), Confidential: yes(get("confidential")), Anonymous: yes(get("anonymous"))}
 	if s := get("received_at"); s != "" {
 		at, err := table.ReadTime(s)
 		if err != nil {
@@ -461,6 +463,12 @@ func (im *importer) would(tx *storage.Tx, p *parsed) error {
 		p.line.Outcome = Refused
 		p.line.setCode("identity")
 		return nil
+	}
+	if p.d.Clerk != "" && clerkNumber(p.d.Clerk) == "" {
+		p.line.setCode("no_clerk")
+	}
+	if badWindow(p.d.Window) {
+		p.line.setCode("no_window")
 	}
 	if p.d.Kind != "" && KindOf(p.d.Kind) == "" {
 		p.line.setCode("bad_kind")

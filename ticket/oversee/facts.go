@@ -101,7 +101,11 @@ func (d *Desk) factsOf(tx *storage.Tx, id string, e audit.Event) ([]warn.Fact, e
 		}
 		for _, l := range legs {
 			if l.Round == r.Round && l.Role == ticket.Host && l.State == ticket.LegAccepted {
-				out = append(out, warn.Rated{At: e.At, Unit: l.Unit, Class: "ticket", Clerk: strings.TrimPrefix(l.Handler, "staff/"), Stars: r.Stars})
+				x := warn.Rated{At: e.At, Unit: l.Unit, Class: "ticket", Clerk: strings.TrimPrefix(l.Handler, "staff/"), Stars: r.Stars}
+				if err := d.served(tx, id, &x); err != nil {
+					return nil, err
+				}
+				out = append(out, x)
 			}
 		}
 	}
@@ -129,4 +133,26 @@ func (d *Desk) openedFact(tx *storage.Tx, t ticket.Ticket, at time.Time) warn.Op
 		}
 	}
 	return f
+}
+
+// served lays a rating to the window and the clerk that the request is about, where it tells them; else it stays with who handled it.
+func (d *Desk) served(tx *storage.Tx, id string, x *warn.Rated) error {
+	t, err := d.Office.Get(tx, id)
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil // its row is missing: Verify tells of it
+	} else if err != nil {
+		return err
+	}
+	unit := cmp.Or(t.AccusedUnit, t.UnitHint, x.Unit) // windows and clerks are numbered by each unit for itself
+	name := unit
+	if u, err := org.GetUnit(tx, unit); err == nil {
+		name = cmp.Or(u.Short, u.Name)
+	}
+	if t.WindowNo != "" {
+		x.Place, x.PlaceName = unit+"/"+t.WindowNo, name+" 窗口"+t.WindowNo
+	}
+	if t.ClerkNo != "" {
+		x.Clerk, x.ClerkName = unit+"/"+t.ClerkNo, name+" 工号"+t.ClerkNo
+	}
+	return nil
 }
