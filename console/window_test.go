@@ -38,7 +38,9 @@ func TestWindowAndClerkComeInByEveryDoorAndGoOutAgain(t *testing.T) {
 	if p := post("k1", `{"channel":"web","title":"窗口推诿","body":"三次都说材料不全","window":"3号","clerk":"A01","accused_unit":"benxi-huzheng-chuangkou","incident":"J2026-1"}`); p.status != http.StatusCreated {
 		t.Fatalf("%d %s", p.status, p.body)
 	}
-	want("API", "A01", func(k ticket.Ticket) bool { return k.AccusedUnit == "benxi-huzheng-chuangkou" && k.IncidentNo == "J2026-1" })
+	want("API", "A01", func(k ticket.Ticket) bool {
+		return k.AccusedUnit == "benxi-huzheng-chuangkou" && k.IncidentNo == "J2026-1"
+	})
 	for body, at := range map[string]string{`{"channel":"web","title":"x","body":"y","clerk":"王小明"}`: "工号", `{"channel":"web","title":"x","body":"y","accused_unit":"nowhere"}`: "body.accused_unit"} {
 		if p := post("k"+at, body); p.status != http.StatusUnprocessableEntity || !strings.Contains(p.body, at) {
 			t.Errorf("%s: %d %s", body, p.status, p.body)

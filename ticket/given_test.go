@@ -81,7 +81,9 @@ func TestARequestTellsWindowAndClerk(t *testing.T) {
 				return err
 			})
 		}
-		k = h.must(func(tx *storage.Tx) (Ticket, error) { return h.Amend(tx, k.ID, Amendment{ClerkNo: "B0318"}, h.operator) })
+		k = h.must(func(tx *storage.Tx) (Ticket, error) {
+			return h.Amend(tx, k.ID, Amendment{ClerkNo: "B0318"}, h.operator)
+		})
 		if k.WindowNo != "3号" || k.ClerkNo != "B0318" {
 			h.t.Errorf("amended: %q %q", k.WindowNo, k.ClerkNo)
 		}
