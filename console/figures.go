@@ -18,6 +18,7 @@ import (
 	"lianxin/report"
 	"lianxin/storage"
 	"lianxin/survey"
+	"lianxin/table"
 	"lianxin/ticket"
 	"lianxin/workday"
 )
@@ -459,7 +460,7 @@ func (s *Server) figuresExport(w http.ResponseWriter, r *http.Request, u *user) 
 		}
 	}
 	var book bytes.Buffer
-	if err := survey.WriteXLSX(&book, sheet); err != nil {
+	if err := table.WriteSheets(&book, s.bookBy(u), sheet); err != nil {
 		s.fail(w, r, err)
 		return
 	}

@@ -374,7 +374,7 @@ func (s *Server) pollExport(w http.ResponseWriter, r *http.Request, u *user) {
 		sheets = append(sheets, sheet)
 	}
 	var out bytes.Buffer
-	if err := survey.WriteXLSX(&out, sheets...); err != nil {
+	if err := table.WriteSheets(&out, s.bookBy(u), sheets...); err != nil {
 		s.fail(w, r, err)
 		return
 	}

@@ -14,6 +14,7 @@ import (
 	"lianxin/schedule"
 	"lianxin/storage"
 	"lianxin/survey"
+	"lianxin/table"
 	"lianxin/ticket"
 	"lianxin/workday"
 )
@@ -185,7 +186,7 @@ func (s *Server) surveyExport(w http.ResponseWriter, r *http.Request, u *user) {
 	})
 	var book bytes.Buffer
 	if err == nil {
-		err = survey.WriteXLSX(&book, sheets...)
+		err = table.WriteSheets(&book, s.bookBy(u), sheets...)
 	}
 	if err != nil {
 		s.fail(w, r, err)
@@ -236,6 +237,10 @@ func (s *Server) surveyImport(w http.ResponseWriter, r *http.Request, u *user) {
 	if err != nil {
 		s.Log.Warn("console: import records", "err", err)
 		data["Error"], status = fmt.Sprint(err), http.StatusUnprocessableEntity
+		var header *survey.HeaderError
+		if s.lang(r) != "en" && errors.As(err, &header) {
+			data["Error"] = header.Reason()
+		}
 	}
 	s.Hub.Publish(EventSurvey)
 	s.render(w, r, status, "import", "", "import", data)

@@ -13,6 +13,7 @@ import (
 	"lianxin/org"
 	"lianxin/storage"
 	"lianxin/survey"
+	"lianxin/table"
 	"lianxin/ticket"
 	"lianxin/workday"
 )
@@ -87,12 +88,12 @@ func (s *Server) exportFigures(w http.ResponseWriter, r *http.Request, u *user) 
 			s.problem(w, r, http.StatusBadRequest, "bad-request")
 			return
 		}
-		name, kind, err = name+".csv", "text/csv; charset=utf-8", survey.WriteCSV(&book, sheets[n])
+		name, kind, err = name+".csv", "text/csv; charset=utf-8", table.WriteCSV(&book, sheets[n].CSV())
 		if err != nil {
 			s.fail(w, r, err)
 			return
 		}
-	} else if err := survey.WriteXLSX(&book, sheets...); err != nil {
+	} else if err := table.WriteSheets(&book, s.bookBy(u), sheets...); err != nil {
 		s.fail(w, r, err)
 		return
 	} else {

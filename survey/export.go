@@ -1,22 +1,16 @@
 package survey
 
 import (
-	"encoding/csv"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 
-	"github.com/xuri/excelize/v2"
-
+	"lianxin/table"
 	"lianxin/workday"
 )
 
-// Sheet is a table for a spreadsheet program: strings, ints and float64s.
-type Sheet struct {
-	Name string
-	Rows [][]any
-}
+// Sheet is a table for a spreadsheet program.
+type Sheet = table.Sheet
 
 // Sheets are the figures as tables: the funnel of the whole, of each class and of each unit, and how they are made. Rates
 // of few ratings are left empty.
@@ -128,67 +122,4 @@ func ItemSheet(items []Item) Sheet {
 			i.Reason.Label(), detailLabels[i.Detail], i.SMS.Label(), yes(i.Replied), rating, yes(i.Excluded), yes(i.OptedOut), yes(i.Review), i.LateReplies, yes(i.TicketID != "")})
 	}
 	return s
-}
-
-// WriteCSV writes one table as CSV for Excel: UTF-8 with a byte order mark, CRLF. A text that a spreadsheet program would
-// run as a formula gets an apostrophe in front.
-func WriteCSV(w io.Writer, s Sheet) error {
-	if _, err := io.WriteString(w, "\xEF\xBB\xBF"); err != nil {
-		return fmt.Errorf("export %s: %w", s.Name, err)
-	}
-	c := csv.NewWriter(w)
-	c.UseCRLF = true
-	for _, row := range s.Rows {
-		cells := make([]string, len(row))
-		for i, v := range row {
-			if cells[i] = fmt.Sprint(v); cells[i] != "" {
-				if _, text := v.(string); text && strings.ContainsRune("=+-@\t\r", rune(cells[i][0])) {
-					cells[i] = "'" + cells[i]
-				}
-			}
-		}
-		if err := c.Write(cells); err != nil {
-			return fmt.Errorf("export %s: %w", s.Name, err)
-		}
-	}
-	c.Flush()
-	if err := c.Error(); err != nil {
-		return fmt.Errorf("export %s: %w", s.Name, err)
-	}
-	return nil
-}
-
-// WriteXLSX writes tables as the sheets of one workbook. Texts are stored as texts, so that none runs as a formula.
-func WriteXLSX(w io.Writer, sheets ...Sheet) error {
-	f := excelize.NewFile()
-	defer f.Close()
-	for n, s := range sheets {
-		if n == 0 {
-			if err := f.SetSheetName("Sheet1", s.Name); err != nil {
-				return fmt.Errorf("export %s: %w", s.Name, err)
-			}
-		} else if _, err := f.NewSheet(s.Name); err != nil {
-			return fmt.Errorf("export %s: %w", s.Name, err)
-		}
-		out, err := f.NewStreamWriter(s.Name)
-		if err != nil {
-			return fmt.Errorf("export %s: %w", s.Name, err)
-		}
-		for i, row := range s.Rows {
-			cell, err := excelize.CoordinatesToCellName(1, i+1)
-			if err == nil {
-				err = out.SetRow(cell, row)
-			}
-			if err != nil {
-				return fmt.Errorf("export %s: %w", s.Name, err)
-			}
-		}
-		if err := out.Flush(); err != nil {
-			return fmt.Errorf("export %s: %w", s.Name, err)
-		}
-	}
-	if err := f.Write(w); err != nil {
-		return fmt.Errorf("export: %w", err)
-	}
-	return nil
 }

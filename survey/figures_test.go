@@ -15,6 +15,7 @@ import (
 	"lianxin/org"
 	"lianxin/storage"
 	"lianxin/survey"
+	"lianxin/table"
 	"lianxin/ticket"
 )
 
@@ -174,7 +175,7 @@ func TestExportsHoldTheFiguresAndNoClearNumber(t *testing.T) {
 		h.view(func(tx *storage.Tx) (err error) { items, err = h.survey.Items(tx, h.day("2026-11-22")); return err })
 		items[0].Matter = "=cmd()"
 		var b bytes.Buffer
-		if err := survey.WriteCSV(&b, survey.ItemSheet(items)); err != nil {
+		if err := table.WriteCSV(&b, survey.ItemSheet(items).CSV()); err != nil {
 			t.Fatal(err)
 		}
 		text := b.String()
@@ -185,7 +186,7 @@ func TestExportsHoldTheFiguresAndNoClearNumber(t *testing.T) {
 			t.Errorf("%d rows, %v", len(rows), err)
 		}
 		b.Reset()
-		if err := survey.WriteXLSX(&b, f.Sheets()...); err != nil {
+		if err := table.WriteSheets(&b, table.Book{}, f.Sheets()...); err != nil {
 			t.Fatal(err)
 		}
 		book, err := excelize.OpenReader(&b)

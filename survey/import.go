@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"lianxin/contact"
 	"lianxin/org"
@@ -72,8 +73,52 @@ var reasons = map[string][2]string{
 	"bad_birth":    {"出生日期无法识别，按未填处理", "the date of birth cannot be read and is left out"},
 }
 
-// ErrHeader is returned for a file whose header lacks a column that is needed.
+// ErrHeader is what every HeaderError is.
 var ErrHeader = errors.New("header")
+
+// HeaderError says why a file has no header that can be used.
+type HeaderError struct {
+	Empty   bool     // there is nothing in the file
+	Line    int      // that comes nearest to a header
+	Broken  string   // code of why that line cannot be read
+	Missing []string // columns that are needed
+	Twice   string   // a column that is there two times
+}
+
+func (e *HeaderError) Error() string {
+	switch {
+	case e.Empty:
+		return ErrHeader.Error() + ": the file is empty"
+	case e.Broken != "":
+		return fmt.Sprintf("%v: line %d: %s", ErrHeader, e.Line, reasons[e.Broken][1])
+	case e.Twice != "":
+		return fmt.Sprintf("%v: line %d has two columns %s", ErrHeader, e.Line, e.Twice)
+	}
+	return fmt.Sprintf("%v: line %d lacks %s", ErrHeader, e.Line, strings.Join(e.Missing, ", "))
+}
+
+// Unwrap returns ErrHeader.
+func (e *HeaderError) Unwrap() error { return ErrHeader }
+
+// Reason is the same for staff (zh-CN).
+func (e *HeaderError) Reason() string {
+	switch {
+	case e.Empty:
+		return "文件是空的"
+	case e.Broken != "":
+		return fmt.Sprintf("第%d行：%s", e.Line, reasons[e.Broken][0])
+	case e.Twice != "":
+		return fmt.Sprintf("表头（第%d行）有两列“%s”", e.Line, e.Twice)
+	}
+	return fmt.Sprintf("没有找到表头：最接近的是第%d行，缺少“%s”", e.Line, strings.Join(e.Missing, "”“"))
+}
+
+func (e *HeaderError) nearer(o *HeaderError) bool {
+	if o.Broken != "" { // a header that cannot be read, unless this line is clearly one
+		return e.Twice != "" || len(e.Missing) < 3
+	}
+	return o.Twice == "" && (e.Twice != "" || len(e.Missing) < len(o.Missing))
+}
 
 // Import reads service records from CSV (UTF-8 with or without BOM, GBK, GB18030, UTF-16; comma, semicolon or tab) or XLSX
 // (first sheet). Each physical line of a CSV file is read by itself and told of by its number; only empty ones are passed
@@ -153,18 +198,7 @@ func (im *importer) loadUnits(ctx context.Context) error {
 const chunk = 500
 
 func (im *importer) run(ctx context.Context, rows table.Rows) error {
-	header, number, err := rows.Next()
-	var bad table.Bad
-	switch {
-	case errors.Is(err, io.EOF):
-		return fmt.Errorf("%w: the file is empty", ErrHeader)
-	case errors.As(err, &bad):
-		return fmt.Errorf("%w: line %d: %w", ErrHeader, number, bad)
-	}
-	if err != nil {
-		return err
-	}
-	if im.cols, err = readHeader(header, im.class == nil); err != nil {
+	if err := im.findHeader(rows); err != nil {
 		return err
 	}
 	if !im.opt.DryRun {
@@ -203,6 +237,39 @@ func (im *importer) run(ctx context.Context, rows table.Rows) error {
 	}
 }
 
+// titles is how many lines may stand above the header: workbooks have a title there, and who made them.
+const titles = 10
+
+// findHeader reads up to the line with the names of the columns. Without one the error is that of the line that comes nearest.
+func (im *importer) findHeader(rows table.Rows) error {
+	var nearest *HeaderError
+	for range titles + 1 {
+		cells, number, err := rows.Next()
+		var bad table.Bad
+		switch {
+		case errors.Is(err, io.EOF) && nearest == nil:
+			return &HeaderError{Empty: true}
+		case errors.Is(err, io.EOF):
+			return nearest
+		case errors.As(err, &bad):
+			if nearest == nil {
+				nearest = &HeaderError{Line: number, Broken: string(bad)}
+			}
+			continue
+		case err != nil:
+			return err
+		}
+		var miss *HeaderError
+		if im.cols, miss = readHeader(cells, im.class == nil); miss == nil {
+			return nil
+		}
+		if miss.Line = number; nearest == nil || miss.nearer(nearest) {
+			nearest = miss
+		}
+	}
+	return nearest
+}
+
 // parsed is one line after it was read.
 type parsed struct {
 	line      Line
@@ -238,21 +305,28 @@ func (im *importer) parse(cells []string, number int, bad table.Bad) (p parsed, 
 		return p, false
 	}
 	class := im.class
+	p.line.SourceID = get(colSource)
+	if len(p.line.SourceID) > 100 {
+		p.line.SourceID = ""
+		return refuse("long_id")
+	}
 	if told := get(colClass); told != "" || class == nil {
 		cl, known := im.cfg.Class(told)
 		if !known {
-			return refuse("bad_class")
+			refuse("bad_class")
+			if told = strings.TrimSpace(told); told != "" && utf8.RuneCountInString(told) <= 20 {
+				p.line.Reason, p.line.English = p.line.Reason+"："+told, p.line.English+": "+told
+			}
+			return p, true
 		}
 		class = &cl
 	}
-	p.line.Class, p.line.SourceID = class.Code, get(colSource)
+	p.line.Class = class.Code
 	switch {
 	case im.class != nil && class.Code != im.class.Code:
 		return refuse("other_class")
 	case p.line.SourceID == "":
 		return refuse("no_source_id")
-	case len(p.line.SourceID) > 100:
-		return refuse("long_id")
 	}
 	at, err := table.ReadTime(get(colTime))
 	if err != nil {

@@ -78,6 +78,8 @@ func TestWorkbookKeepsDigitsAndDates(t *testing.T) {
 	f := excelize.NewFile()
 	defer f.Close()
 	rows := [][]any{
+		{"车管所业务记录（2026年11月22日）"}, // workbooks have a title above the header, and who made them
+		{"制表人：丁", "", "电话：024-42800000"},
 		{"业务流水号", "办理时间", "姓名", "电话", "出生日期", "单位编码", "事项"},
 		{"CG01", time.Date(2026, 11, 22, 14, 30, 0, 0, time.UTC), "王小明", 19900000001, time.Date(1980, 1, 2, 0, 0, 0, 0, time.UTC), "车管所大厅", "期满换证"},
 		{20261122000123, "2026/11/22 8:05", "李红", "19900000002", "19810203", "车管所大厅", "期满换证"},
@@ -98,7 +100,7 @@ func TestWorkbookKeepsDigitsAndDates(t *testing.T) {
 	if err != nil || res.Accepted != 3 || res.Encoding != "XLSX" {
 		t.Fatalf("%+v, %v", res, err)
 	}
-	if len(res.Notable) != 1 || res.Notable[0].Code != "bad_birth" || res.Notable[0].Number != 5 {
+	if len(res.Notable) != 1 || res.Notable[0].Code != "bad_birth" || res.Notable[0].Number != 7 {
 		t.Errorf("notable %+v", res.Notable)
 	}
 	got := map[string]survey.Record{}
@@ -293,9 +295,9 @@ func TestImportClassIsForLinesThatTellNone(t *testing.T) {
 	text := header + record(1) + "\n" + strings.Replace(record(2), "户政", "", 1) + "\n" + strings.Replace(record(3), "户政", "车驾管", 1) + "\n" +
 		strings.Replace(record(4), "户政", "宠物", 1) + "\n" + strings.Replace(record(5), "户政", " huzheng ", 1) + "\n"
 	for class, want := range map[string]string{
-		"":    "2 huzheng/HZ1 accepted,3 / refused bad_class,4 chejiaguan/HZ3 accepted,5 / refused bad_class,6 huzheng/HZ5 accepted",
-		"户政":  "2 huzheng/HZ1 accepted,3 huzheng/HZ2 accepted,4 chejiaguan/HZ3 refused other_class,5 / refused bad_class,6 huzheng/HZ5 accepted",
-		"车驾管": "2 huzheng/HZ1 refused other_class,3 chejiaguan/HZ2 accepted,4 chejiaguan/HZ3 accepted,5 / refused bad_class,6 huzheng/HZ5 refused other_class",
+		"":    "2 huzheng/HZ1 accepted,3 /HZ2 refused bad_class,4 chejiaguan/HZ3 accepted,5 /HZ4 refused bad_class,6 huzheng/HZ5 accepted",
+		"户政":  "2 huzheng/HZ1 accepted,3 huzheng/HZ2 accepted,4 chejiaguan/HZ3 refused other_class,5 /HZ4 refused bad_class,6 huzheng/HZ5 accepted",
+		"车驾管": "2 huzheng/HZ1 refused other_class,3 chejiaguan/HZ2 accepted,4 chejiaguan/HZ3 accepted,5 /HZ4 refused bad_class,6 huzheng/HZ5 refused other_class",
 	} {
 		var got []string
 		_, err := h.survey.Import(h.ctx, strings.NewReader(text), "a.csv", survey.ImportOptions{Class: class, DryRun: true, Line: func(l survey.Line) {
@@ -373,4 +375,21 @@ func TestPersonalDataIsSealedInTheDatabase(t *testing.T) {
 			return nil
 		})
 	})
+}
+
+func TestWhatIsWrongWithAFileIsSaidInWordsThatHelp(t *testing.T) {
+	h := newHouse(t, storagetest.SQLite(t))
+	res := h.importText("导出时间 2026-11-22\n" + header + "殡葬,BZ-1,2026-11-22 09:00,甲,19900000001,,市户政窗口,,,\n")
+	if len(res.Notable) != 1 || res.Notable[0].SourceID != "BZ-1" || res.Notable[0].Number != 3 || res.Notable[0].Reason != "没有这个业务类别：殡葬" {
+		t.Errorf("%+v", res)
+	}
+	for text, want := range map[string]string{
+		"": "空的", "姓名,电话\n甲,1\n": "第1行，缺少“业务类别”“业务流水号”“办理时间”“单位编码”", "甲\n电话,单位,流水号\n": "第2行，缺少“业务类别”“办理时间”", "电话,手机\n": "第1行）有两列“电话”",
+	} {
+		_, err := h.survey.Import(h.ctx, strings.NewReader(text), "a.csv", survey.ImportOptions{})
+		var e *survey.HeaderError
+		if !errors.As(err, &e) || !errors.Is(err, survey.ErrHeader) || !strings.Contains(e.Reason(), want) {
+			t.Errorf("%q: %v, want %s", text, err, want)
+		}
+	}
 }

@@ -1,7 +1,6 @@
 package survey
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -49,7 +48,7 @@ var headers = [numColumns][]string{
 // columns is where each column stands in this file, -1 for none.
 type columns [numColumns]int
 
-func readHeader(cells []string, needClass bool) (columns, error) {
+func readHeader(cells []string, needClass bool) (columns, *HeaderError) {
 	var c columns
 	for i := range c {
 		c[i] = -1
@@ -62,7 +61,7 @@ func readHeader(cells []string, needClass bool) (columns, error) {
 		for col := range headers {
 			if slices.Contains(headers[col], name) {
 				if c[col] >= 0 {
-					return c, fmt.Errorf("%w: two columns %s", ErrHeader, headers[col][0])
+					return c, &HeaderError{Twice: headers[col][0]}
 				}
 				c[col] = at
 			}
@@ -75,7 +74,7 @@ func readHeader(cells []string, needClass bool) (columns, error) {
 		}
 	}
 	if missing != nil {
-		return c, fmt.Errorf("%w: the first line lacks %s", ErrHeader, strings.Join(missing, ", "))
+		return c, &HeaderError{Missing: missing}
 	}
 	return c, nil
 }

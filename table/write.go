@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/xuri/excelize/v2"
@@ -20,7 +21,7 @@ func WriteCSV(w io.Writer, rows [][]string) error {
 	for _, row := range rows {
 		cells := make([]string, len(row))
 		for i, v := range row {
-			if cells[i] = v; v != "" && strings.ContainsRune("=+-@\t\r", rune(v[0])) {
+			if cells[i] = v; v != "" && strings.ContainsRune("=+-@\t\r", rune(v[0])) && !negative(v) {
 				cells[i] = "'" + v
 			}
 		}
@@ -32,6 +33,30 @@ func WriteCSV(w io.Writer, rows [][]string) error {
 	return c.Error()
 }
 
+// negative reports a number below zero, which is no formula.
+func negative(v string) bool {
+	_, err := strconv.ParseFloat(v, 64)
+	return v[0] == '-' && err == nil
+}
+
+// Sheet is a table for a spreadsheet program: strings, ints and float64s.
+type Sheet struct {
+	Name string
+	Rows [][]any
+}
+
+// CSV is the sheet as rows for WriteCSV.
+func (s Sheet) CSV() [][]string {
+	rows := make([][]string, len(s.Rows))
+	for i, row := range s.Rows {
+		rows[i] = make([]string, len(row))
+		for j, v := range row {
+			rows[i][j] = fmt.Sprint(v)
+		}
+	}
+	return rows
+}
+
 // Book is how a workbook is written besides its rows.
 type Book struct {
 	Sheet string // name of its sheet
@@ -41,45 +66,62 @@ type Book struct {
 
 // WriteXLSX writes rows as a workbook with one sheet; every cell is text.
 func WriteXLSX(w io.Writer, rows [][]string, b Book) error {
-	f := excelize.NewFile()
-	defer f.Close()
-	if err := b.fill(f, rows); err != nil {
-		return fmt.Errorf("write a workbook: %w", err)
+	s := Sheet{Name: b.Sheet, Rows: make([][]any, len(rows))}
+	for i, row := range rows {
+		s.Rows[i] = make([]any, len(row))
+		for j, v := range row {
+			s.Rows[i][j] = v
+		}
 	}
-	return f.Write(w)
+	return WriteSheets(w, b, s)
 }
 
-func (b Book) fill(f *excelize.File, rows [][]string) error {
-	if err := f.SetSheetName("Sheet1", b.Sheet); err != nil {
-		return err
+// WriteSheets writes tables as the sheets of one workbook; b.Sheet does not matter. Texts are stored as texts, so that none
+// runs as a formula.
+func WriteSheets(w io.Writer, b Book, sheets ...Sheet) error {
+	f := excelize.NewFile()
+	defer f.Close()
+	for n, s := range sheets {
+		if err := s.fill(f, n, b.Mark); err != nil {
+			return fmt.Errorf("write sheet %s: %w", s.Name, err)
+		}
 	}
-	w, err := f.NewStreamWriter(b.Sheet)
+	if b.Title != "" || b.Mark != "" {
+		if err := f.SetDocProps(&excelize.DocProperties{Title: b.Title, Description: b.Mark}); err != nil {
+			return fmt.Errorf("write a workbook: %w", err)
+		}
+	}
+	if err := f.Write(w); err != nil {
+		return fmt.Errorf("write a workbook: %w", err)
+	}
+	return nil
+}
+
+func (s Sheet) fill(f *excelize.File, n int, mark string) error {
+	var err error
+	if n == 0 {
+		err = f.SetSheetName("Sheet1", s.Name)
+	} else {
+		_, err = f.NewSheet(s.Name)
+	}
 	if err != nil {
 		return err
 	}
-	for i, row := range rows {
+	w, err := f.NewStreamWriter(s.Name)
+	if err != nil {
+		return err
+	}
+	for i, row := range s.Rows {
 		cell, err := excelize.CoordinatesToCellName(1, i+1)
 		if err != nil {
 			return err
 		}
-		cells := make([]any, len(row))
-		for j, v := range row {
-			cells[j] = v
-		}
-		if err := w.SetRow(cell, cells); err != nil {
+		if err := w.SetRow(cell, row); err != nil {
 			return err
 		}
 	}
-	if err := w.Flush(); err != nil {
+	if err := w.Flush(); err != nil || mark == "" {
 		return err
 	}
-	if b.Mark != "" {
-		if err := f.SetHeaderFooter(b.Sheet, &excelize.HeaderFooterOptions{OddHeader: "&C" + b.Mark, OddFooter: "&C" + b.Mark + "　&P/&N"}); err != nil {
-			return err
-		}
-	}
-	if b.Title == "" && b.Mark == "" {
-		return nil
-	}
-	return f.SetDocProps(&excelize.DocProperties{Title: b.Title, Description: b.Mark})
+	return f.SetHeaderFooter(s.Name, &excelize.HeaderFooterOptions{OddHeader: "&C" + mark, OddFooter: "&C" + mark + "　&P/&N"})
 }
