@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	encoding "lianxin/table"
 )
 
 // maxLine is the longest line Filter reads, in bytes.
@@ -35,6 +37,9 @@ func (c *Classifier) Filter(r io.Reader, w io.Writer) error {
 			return errors.Join(fmt.Errorf("read line %d: %w", n, err), out.Flush())
 		}
 		var answer any
+		if n == 1 {
+			line = bytes.TrimPrefix(line, []byte("\ufeff"))
+		}
 		line = bytes.TrimSpace(line)
 		switch {
 		case long:
@@ -69,6 +74,10 @@ func Filter(r io.Reader, w io.Writer) error {
 
 func (c *Classifier) answer(line []byte, n int) any {
 	var q request
+	line, err := encoding.UTF8(line)
+	if err != nil {
+		return refusal{"neither UTF-8 nor GB18030", n}
+	}
 	if err := json.Unmarshal(line, &q); err != nil {
 		// The decoder's own words may quote the text, which may hold personal data.
 		var kind *json.UnmarshalTypeError

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 
+	"lianxin/table"
 	"lianxin/workday"
 )
 
@@ -67,12 +68,16 @@ func (g Grader) Filter(r io.Reader, w io.Writer) error {
 		if line = bytes.TrimSpace(line); len(line) > 0 {
 			var answer any
 			var c Case
-			switch fault := json.Unmarshal(line, &c); {
+			text, fault := table.UTF8(line)
+			if fault == nil {
+				fault = json.Unmarshal(text, &c)
+			}
+			switch {
 			case long:
 				answer = Refused{fmt.Sprintf("line %d: longer than %d bytes", n, maxLine), n}
 			case fault != nil:
-				if _, err := object(line); err != nil && line[0] != '{' {
-					fault = err
+				if line[0] != '{' {
+					fault = errors.New("not a JSON object")
 				}
 				answer = Refused{fmt.Sprintf("line %d: %v", n, fault), n}
 			default:

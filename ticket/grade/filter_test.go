@@ -154,3 +154,23 @@ func FuzzFilter(f *testing.F) {
 		}
 	})
 }
+
+func TestTheFilterReadsGBKAndDamagedLinesAndRefusesOthers(t *testing.T) {
+	in := "{\"text\":\"\xce\xd2\xd2\xaa\xcc\xf8\xc2\xa5\"}\n{\"text\":\"我要跳楼\xe5，快来\"}\n\xff\xfe\xff\n{\"text\":\"我要跳楼\"}\n"
+	var out strings.Builder
+	if err := (Grader{}).Filter(strings.NewReader(in), &out); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if len(lines) != 4 {
+		t.Fatalf("%d answers: %s", len(lines), out.String())
+	}
+	for _, i := range []int{0, 1, 3} {
+		if !strings.Contains(lines[i], `"colour":"红"`) {
+			t.Errorf("line %d: %s", i+1, lines[i])
+		}
+	}
+	if !strings.Contains(lines[2], `"line":3`) || !strings.Contains(lines[2], "error") {
+		t.Errorf("line 3: %s", lines[2])
+	}
+}

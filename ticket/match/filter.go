@@ -9,6 +9,7 @@ import (
 	"io"
 	"time"
 
+	"lianxin/table"
 	"lianxin/workday"
 )
 
@@ -27,10 +28,14 @@ func Filter(r io.Reader, w io.Writer) error {
 	out.SetEscapeHTML(false)
 	var last time.Time
 	for n := 1; in.Scan(); n++ {
-		if len(bytes.TrimSpace(in.Bytes())) == 0 {
+		line := in.Bytes()
+		if n == 1 {
+			line = bytes.TrimPrefix(line, []byte("\ufeff"))
+		}
+		if line = bytes.TrimSpace(line); len(line) == 0 {
 			continue
 		}
-		d, err := parse(in.Bytes())
+		d, err := parse(line)
 		if err == nil && d.At.Before(last) {
 			err = errors.New("at: earlier than the line before; sort the requests by their times")
 		}
@@ -66,17 +71,33 @@ func Filter(r io.Reader, w io.Writer) error {
 	return nil
 }
 
+// name is an id, which other systems also write as a number.
+type name string
+
+func (n *name) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && (b[0] == '-' || b[0] >= '0' && b[0] <= '9') {
+		*n = name(b)
+		return nil
+	}
+	return json.Unmarshal(b, (*string)(n))
+}
+
 // parse reads one line.
 func parse(line []byte) (Doc, error) {
 	var v struct {
-		ID, Party, User, At, Time, Title, Text, Place, Area, Class string
+		ID, Party, User                           name
+		At, Time, Title, Text, Place, Area, Class string
+	}
+	line, err := table.UTF8(line)
+	if err != nil {
+		return Doc{}, err
 	}
 	if err := json.Unmarshal(line, &v); err != nil {
 		return Doc{}, err
 	}
-	d := Doc{ID: v.ID, Party: v.Party, Title: v.Title, Text: v.Text, Place: v.Place, Area: v.Area, Class: v.Class}
+	d := Doc{ID: string(v.ID), Party: string(v.Party), Title: v.Title, Text: v.Text, Place: v.Place, Area: v.Area, Class: v.Class}
 	if d.Party == "" {
-		d.Party = v.User
+		d.Party = string(v.User)
 	}
 	if v.At == "" {
 		v.At = v.Time
