@@ -36,6 +36,9 @@ func (s *Server) hasSoftphone(u *user) bool {
 type softphoneState struct {
 	Extension string          `json:"extension"`
 	Calls     []softphoneCall `json:"calls"`
+
+	ICE   []web.ICEServer `json:"ice,omitempty"`   // for the next connection
+	Relay bool            `json:"relay,omitempty"` // only through them
 }
 
 type softphoneCall struct {
@@ -49,6 +52,7 @@ type softphoneCall struct {
 
 func (s *Server) softphoneState(u *user) softphoneState {
 	st := softphoneState{Extension: u.Extension, Calls: []softphoneCall{}}
+	st.ICE, st.Relay = s.Softphones.Relays(u.Extension)
 	live := s.Live()
 	for _, v := range s.Softphones.Calls(u.Extension) {
 		c := softphoneCall{View: v, Now: time.Now().UnixMilli()}

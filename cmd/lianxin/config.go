@@ -39,6 +39,9 @@ type Config struct {
 
 	SoftphonePort int `name:"softphone-port" help:"UDP port for the telephone in operators' browsers (WebRTC); 0 switches it off." default:"15999" env:"LIANXIN_SOFTPHONE_PORT"`
 
+	SoftphoneICE   []string `name:"softphone-ice" help:"STUN and TURN servers for browsers behind strict firewalls, such as turns:turn.example.cn:443?transport=tcp. TURN servers need the secret LIANXIN_SOFTPHONE_TURN_SECRET." env:"LIANXIN_SOFTPHONE_ICE"`
+	SoftphoneRelay bool     `name:"softphone-relay" help:"The voice of browsers takes no way but through the TURN servers of --softphone-ice." env:"LIANXIN_SOFTPHONE_RELAY"`
+
 	RTPPorts PortRange `name:"rtp-ports" help:"UDP ports of the voice. Keep them out of the kernel's ephemeral range." default:"16000-17999" env:"LIANXIN_RTP_PORTS"`
 	PublicIP string    `name:"public-ip" help:"Address that phones are told to send to; by default the one from which this machine reaches them." env:"LIANXIN_PUBLIC_IP"`
 	Trunks   []string  `name:"trunk" help:"Addresses (IP or CIDR) of the carrier's trunks: their P-Asserted-Identity is believed." env:"LIANXIN_TRUNKS"`
@@ -115,6 +118,7 @@ type Secrets struct {
 	TwilioToken     string `secret:"LIANXIN_TWILIO_TOKEN" yaml:"twilio-token" help:"Twilio auth token; two, separated by a comma, while it is rotated."`
 	APIToken        string `secret:"LIANXIN_API_TOKEN" yaml:"api-token" help:"A bearer token that the API accepts with the rights of a supervisor; without it one is made on first start (data/api-token)."`
 	SamplePassword  string `secret:"LIANXIN_SAMPLE_PASSWORD" yaml:"sample-password" help:"Password of the sample sign-ins; without it one is made on first start (data/sample-signins.txt)."`
+	TURNSecret      string `secret:"LIANXIN_SOFTPHONE_TURN_SECRET" yaml:"softphone-turn-secret" help:"Secret shared with the TURN servers of --softphone-ice (coturn: use-auth-secret, static-auth-secret)."`
 	HookSecret      string `secret:"LIANXIN_HOOK_SECRET" yaml:"hook-secret" help:"Secret with which questions to --hook-host are signed (HMAC-SHA-256)."`
 	RecognizerToken string `secret:"LIANXIN_RECOGNIZER_TOKEN" yaml:"recognizer-token" help:"Bearer token of the recogniser."`
 }
@@ -192,6 +196,9 @@ func (c *Config) check() error {
 	}
 	if c.SoftphonePort != 0 && (c.SoftphonePort < 1024 || c.SoftphonePort > 65535 || c.SoftphonePort >= c.RTPPorts.Low && c.SoftphonePort <= c.RTPPorts.High) {
 		return fmt.Errorf("--softphone-port %d: want a port from 1024 to 65535 outside --rtp-ports, or 0", c.SoftphonePort)
+	}
+	if err := c.relays().Check(); err != nil {
+		return fmt.Errorf("--softphone-ice: %w", err)
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return errors.New("--tls-cert and --tls-key belong together")

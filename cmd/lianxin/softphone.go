@@ -16,7 +16,7 @@ func (c *centre) openSoftphones() {
 	if c.cfg.SoftphonePort == 0 {
 		return
 	}
-	cfg := web.Config{Engine: c.engine, Port: c.cfg.SoftphonePort, OnRegistration: func(user string, up bool) { go c.registered(user, up) }, Log: c.log}
+	cfg := web.Config{Engine: c.engine, Relays: c.cfg.relays(), Port: c.cfg.SoftphonePort, OnRegistration: func(user string, up bool) { go c.registered(user, up) }, Log: c.log}
 	if c.cfg.PublicIP != "" {
 		cfg.PublicIP = netip.MustParseAddr(c.cfg.PublicIP) // check has read it
 	}
@@ -30,6 +30,11 @@ func (c *centre) openSoftphones() {
 		return
 	}
 	c.softphones = x
+}
+
+// relays are the STUN and TURN servers that browsers are told of.
+func (c *Config) relays() web.Relays {
+	return web.Relays{URLs: c.SoftphoneICE, Secret: c.TURNSecret, Only: c.SoftphoneRelay}
 }
 
 // reachable says whether an extension has a telephone, on the desk or in a browser.

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/pion/logging"
+	"github.com/pion/turn/v5"
 
 	"lianxin/desk"
 	"lianxin/ivr/softphone"
@@ -141,6 +143,9 @@ func freeUDP(t *testing.T) int {
 func TestOperatorTakesACallInTheBrowser(t *testing.T) {
 	cfg := defaults(t, filepath.Join(t.TempDir(), "data"))
 	cfg.SoftphonePort = freeUDP(t)
+	cfg.TURNSecret = "shared with the relay"
+	relay := startTURN(t, cfg.TURNSecret)
+	cfg.SoftphoneICE = []string{"turn:" + relay + "?transport=udp"}
 	u := start(t, cfg)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
@@ -288,6 +293,17 @@ func TestOperatorTakesACallInTheBrowser(t *testing.T) {
 		t.Fatalf("after *6 beside Opus again: %v", err)
 	}
 
+	// And once more: now nothing but the TURN server lets it through.
+	page.run(`window.relayOnly = true`)
+	page.run(opusNow)
+	page.until("it talks through the TURN server", `window.lastPC.connectionState === 'connected' && window.lastPC.getConfiguration().iceTransportPolicy === 'relay'`)
+	page.hears(440)
+	if err := call.HearsTone(ctx, micTone); err != nil {
+		t.Fatalf("through the TURN server: %v", err)
+	}
+	page.run(`window.lastPC.getStats().then(all => all.forEach(s => { if (s.type === 'candidate-pair' && s.nominated) window.way = all.get(s.localCandidateId).candidateType }))`)
+	page.until("its packets take that way", `window.way === 'relay'`)
+
 	// The page is loaded anew: it takes the call back by itself.
 	page.do(chromedp.EmulateViewport(390, 844))
 	page.run(`(() => { window.addEventListener('beforeunload', e => e.stopImmediatePropagation(), true); location.reload() })()`)
@@ -309,11 +325,32 @@ func TestOperatorTakesACallInTheBrowser(t *testing.T) {
 	eventually(t, "the operator is off the board", func() bool { return !u.c.reachable(user) })
 }
 
+// startTURN is a TURN server on the loopback that shares a secret with us, as coturn does with use-auth-secret.
+func startTURN(t *testing.T, secret string) (addr string) {
+	t.Helper()
+	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	quiet := logging.NewDefaultLoggerFactory()
+	quiet.DefaultLogLevel = logging.LogLevelDisabled
+	s, err := turn.NewServer(turn.ServerConfig{
+		Realm: "lianxin.test", AuthHandler: turn.LongTermTURNRESTAuthHandler(secret, quiet.NewLogger("turn")), LoggerFactory: quiet,
+		PacketConnConfigs: []turn.PacketConnConfig{{PacketConn: conn,
+			RelayAddressGenerator: &turn.RelayAddressGeneratorStatic{RelayAddress: net.IPv4(127, 0, 0, 1), Address: "127.0.0.1"}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return conn.LocalAddr().String()
+}
+
 // remember keeps the page's connection where the test reaches it.
 const remember = `(() => {
 	const Plain = window.RTCPeerConnection;
 	window.RTCPeerConnection = class extends Plain {
-		constructor(...a) { super(...a); window.lastPC = this; }
+		constructor(cfg) { super({ ...cfg, ...(window.relayOnly && { iceTransportPolicy: 'relay' }) }); window.lastPC = this; }
 		async createOffer(...a) {
 			if (window.opusOnly) {
 				const rare = RTCRtpReceiver.getCapabilities('audio').codecs.filter(c => c.clockRate === 48000 && /opus|telephone/.test(c.mimeType));

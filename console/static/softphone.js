@@ -1,4 +1,5 @@
 // The telephone in the browser. The server tells by events what rings; an offer is posted and answered; sound is WebRTC with G.711.
+// The servers that help through firewalls, with passwords that last half a day, come with the events, too.
 // The dock stands outside #main, so a call goes on while the page behind it changes.
 import { stay } from './stay.js';
 
@@ -9,7 +10,7 @@ const opener = document.querySelector('.softphone-open');
 const title = document.title;
 
 const calls = new Map(); // id → {card, pc, sender, state, muted, joining}
-let source, mic, meter, skew = 0, ringer;
+let source, mic, meter, skew = 0, ringer, ice = {};
 
 const kept = {
   get on() { return localStorage.getItem('softphone') === 'on'; },
@@ -175,6 +176,7 @@ function drop(c) {
 // update makes the dock show what the server says.
 function update(state) {
   const seen = new Set();
+  ice = { iceServers: state.ice || [], iceTransportPolicy: state.relay ? 'relay' : 'all' };
   for (const v of state.calls) {
     seen.add(v.id);
     let c = calls.get(v.id);
@@ -250,7 +252,7 @@ async function join(id) {
   c.joining = true;
   complain('');
   for (const [other, o] of calls) if (other !== id && o.pc && o.state === 'talking') await post(other, 'hold').catch(() => {});
-  const old = c.pc, pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
+  const old = c.pc, pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle', ...ice });
   try {
     const track = mic.getAudioTracks()[0];
     track.enabled = !c.muted;

@@ -40,6 +40,9 @@ type Config struct {
 	// Loopback announces 127.0.0.1 and ::1 too, for browsers on the same machine.
 	Loopback bool
 
+	// Relays are told to the pages.
+	Relays Relays
+
 	// OnRegistration is told when a user becomes reachable or stops being so, in that order. It must not block for long.
 	OnRegistration func(user string, registered bool)
 
@@ -91,6 +94,9 @@ type attendance struct {
 func New(cfg Config) (*Exchange, error) {
 	if cfg.Engine == nil {
 		return nil, errors.New("web telephone: an engine is needed")
+	}
+	if err := cfg.Relays.Check(); err != nil {
+		return nil, fmt.Errorf("web telephone: %w", err)
 	}
 	set := func(d *time.Duration, v time.Duration) {
 		if *d <= 0 {
