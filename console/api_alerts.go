@@ -304,3 +304,17 @@ func (s *Server) apiLookStable(ctx context.Context, in *struct {
 func momentOut(m ticket.Moment) MomentOut {
 	return MomentOut{At: m.At.In(workday.Zone), Type: m.Type, Label: m.Label, Actor: m.Actor, Facts: m.Labels}
 }
+
+// listed is a list of the API: who may ask, what is read for them, and how each is shown.
+func listed[T, U any](ctx context.Context, s *Server, what string, a org.Action, read func(tx *storage.Tx, by ticket.Actor) ([]T, int, error), out func(T) U) (*listOf[U], error) {
+	tok, err := caller(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	var all []T
+	var total int
+	if err := s.DB.View(ctx, func(tx *storage.Tx) (err error) { all, total, err = read(tx, ticket.Token(tok)); return err }); err != nil {
+		return nil, s.problemOf(what, err)
+	}
+	return list(all, total, out), nil
+}

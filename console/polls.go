@@ -87,7 +87,7 @@ func (s *Server) showPolls(w http.ResponseWriter, r *http.Request, u *user, stat
 }
 
 func makingOf(in input) poll.Making {
-	return poll.Making{Title: in.text("title"), Intro: in.text("intro"), Questions: in.text("questions"), Smallest: in.number("smallest")}
+	return poll.Making{Title: in.text("title"), Intro: in.text("intro"), Questions: in.text("questions"), Smallest: in.number("smallest"), Named: in.on("named")}
 }
 
 func (s *Server) makePoll(w http.ResponseWriter, r *http.Request, u *user) {
@@ -119,6 +119,7 @@ type pollView struct {
 	Error, People    string
 	Days             int
 	HeldBack, Linked bool // too few answers; links can be sent
+	Waits            bool // takes no more answers, and for a node with its key
 }
 
 // Percent is a share as a width.
@@ -141,7 +142,8 @@ func (s *Server) readPoll(tx *storage.Tx, id, lang string, u *user) (v pollView,
 		return v, err
 	}
 	v.Author, v.Opener = n.Who(v.Poll.Author), n.Who(v.Poll.Opener)
-	v.Typed = poll.Making{Title: v.Title, Intro: v.Intro, Questions: poll.WriteQuestions(v.Questions), Smallest: v.Smallest}
+	v.Typed = poll.Making{Title: v.Title, Intro: v.Intro, Questions: poll.WriteQuestions(v.Questions), Smallest: v.Smallest, Named: v.Named}
+	v.Waits = v.Ending(s.Now())
 	v.May, v.Last, v.Days, v.Linked = u.Can(org.RunPolls), workday.DayOf(s.Now()).Add(14).String(), 90, s.Polls.PublicURL != ""
 	v.MayStart = v.May && v.State == poll.Draft && v.Poll.Author != u.Actor()
 	v.HeldBack = v.State == poll.Closed && v.Kept == 0
@@ -309,8 +311,13 @@ func (s *Server) actOnPoll(w http.ResponseWriter, r *http.Request, u *user) {
 		})
 	case "close":
 		if err = run(func(*storage.Tx) error { return nil }); err == nil {
-			_, err = s.Polls.Close(r.Context(), s.DB, id, by)
+			var p poll.Poll
+			if p, err = s.Polls.Close(r.Context(), s.DB, id, by); p.State == poll.Open {
+				said = translate(lang, "poll-ending")
+			}
 		}
+	case "give-up":
+		err = run(func(tx *storage.Tx) error { _, err := s.Polls.GiveUp(tx, id, in.text("reason"), by); return err })
 	default:
 		s.problem(w, r, http.StatusNotFound, "not-found")
 		return
@@ -421,7 +428,11 @@ func (s *Server) publicPoll(w http.ResponseWriter, r *http.Request, post bool) {
 			}
 		}
 		if err = s.DB.Update(r.Context(), func(tx *storage.Tx) error { return s.Polls.Take(tx, token, a) }); err == nil {
-			s.publicShow(w, r, http.StatusOK, "public-note", map[string]any{"Text": "poll-thanks"})
+			thanks := "poll-thanks"
+			if p.Named {
+				thanks = "poll-thanks-named"
+			}
+			s.publicShow(w, r, http.StatusOK, "public-note", map[string]any{"Text": thanks})
 			return
 		}
 		if refusal, refused := ticket.RefusedWith(err); refused {
@@ -449,6 +460,7 @@ type PollOut struct {
 	ID        string          `json:"id"`
 	Title     string          `json:"title"`
 	State     string          `json:"state" enum:"DRAFT,OPEN,CLOSED"`
+	Named     bool            `json:"named,omitempty" doc:"under a name; may be answered by a digit in reply to the text"`
 	Smallest  int             `json:"smallest" doc:"k: nothing is told of fewer answers"`
 	Invited   int             `json:"invited"`
 	Delivered int             `json:"delivered"`
@@ -478,24 +490,13 @@ type PollTally struct {
 }
 
 func pollOut(p poll.Poll) PollOut {
-	return PollOut{ID: p.ID, Title: p.Title, State: string(p.State), Smallest: p.Smallest, Invited: p.Invited, Delivered: p.Delivered, Answered: p.Answered, ClosesAt: stampOrNil(p.ClosesAt), ClosedAt: stampOrNil(p.EndedAt)}
+	return PollOut{ID: p.ID, Title: p.Title, State: string(p.State), Named: p.Named, Smallest: p.Smallest, Invited: p.Invited, Delivered: p.Delivered, Answered: p.Answered, ClosesAt: stampOrNil(p.ClosesAt), ClosedAt: stampOrNil(p.EndedAt)}
 }
 
 func (s *Server) apiPolls(ctx context.Context, in *struct{ Paging }) (*listOf[PollOut], error) {
-	by, err := caller(ctx, org.ViewPolls)
-	if err != nil {
-		return nil, err
-	}
-	var all []poll.Poll
-	var total int
-	err = s.DB.View(ctx, func(tx *storage.Tx) (err error) {
-		all, total, err = s.Polls.List(tx, ticket.Token(by), in.Limit, in.Offset)
-		return err
-	})
-	if err != nil {
-		return nil, s.problemOf("list polls", err)
-	}
-	return list(all, total, pollOut), nil
+	return listed(ctx, s, "list polls", org.ViewPolls, func(tx *storage.Tx, by ticket.Actor) ([]poll.Poll, int, error) {
+		return s.Polls.List(tx, by, in.Limit, in.Offset)
+	}, pollOut)
 }
 
 func (s *Server) apiPoll(ctx context.Context, in *struct {

@@ -449,20 +449,9 @@ func (s *Server) apiReports(ctx context.Context, in *struct {
 	Kind string `query:"kind" enum:",daily,weekly,monthly,special"`
 	Old  bool   `query:"old" doc:"earlier versions and discarded drafts, too"`
 }) (*listOf[ReportOut], error) {
-	by, err := caller(ctx, org.ViewReports)
-	if err != nil {
-		return nil, err
-	}
-	var all []report.Edition
-	var total int
-	err = s.DB.View(ctx, func(tx *storage.Tx) (err error) {
-		all, total, err = s.Figures.Editions(tx, report.EditionFilter{Viewer: ticket.Token(by), Kind: report.EditionKind(in.Kind), Old: in.Old, Limit: in.Limit, Offset: in.Offset})
-		return err
-	})
-	if err != nil {
-		return nil, s.problemOf("list reports", err)
-	}
-	return list(all, total, reportOut), nil
+	return listed(ctx, s, "list reports", org.ViewReports, func(tx *storage.Tx, by ticket.Actor) ([]report.Edition, int, error) {
+		return s.Figures.Editions(tx, report.EditionFilter{Viewer: by, Kind: report.EditionKind(in.Kind), Old: in.Old, Limit: in.Limit, Offset: in.Offset})
+	}, reportOut)
 }
 
 func (s *Server) apiReport(ctx context.Context, in *struct {

@@ -146,6 +146,9 @@ func (c *centre) wireRooms(ctx context.Context) error {
 	}
 	c.inbox.Handle = func(tx *storage.Tx, in sms.Inbound) error {
 		tx.After(func() { c.hub.Publish(console.EventSurvey) })
+		if of, err := c.polls.Reply(tx, in, c.outbox.SentWith(in)); of || err != nil {
+			return err // the digit of a poll under a name
+		}
 		return c.survey.Reply(tx, in)
 	}
 	c.outbox.Stopped = c.survey.CarrierStopped
@@ -176,7 +179,7 @@ func (c *centre) wireRooms(ctx context.Context) error {
 		return err
 	}
 	// Silence looks like contentment: replies, receipts and the carriers' ways are watched against their own past.
-	return errors.Join(c.addViews(c.schedule), c.addReports(), c.schedule.Add(c.polls.Job(c.db)), c.schedule.Add(c.survey.Job(c.cfg.SurveyAt)), c.schedule.Add(c.survey.WatchJob("*/10 * * * *")), c.schedule.Add(c.survey.RemindJob("*/10 * * * *")))
+	return errors.Join(c.addViews(c.schedule), c.addReports(), c.schedule.Add(c.survey.Job(c.cfg.SurveyAt)), c.schedule.Add(c.survey.WatchJob("*/10 * * * *")), c.schedule.Add(c.survey.RemindJob("*/10 * * * *")))
 }
 
 // textNotice queues a text that tells a citizen how their ticket goes on; the outbox keeps to the hours for texts.

@@ -180,6 +180,9 @@ func (c *centre) sweep(ctx context.Context) error {
 		if err := c.oversight.Sweep(ctx, c.db, time.Now()); err != nil && ctx.Err() == nil {
 			c.log.Error("oversight: sweep", "err", err)
 		}
+		if err := c.polls.Sweep(ctx, c.db); err != nil && ctx.Err() == nil {
+			c.log.Error("poll: sweep", "err", err)
+		}
 		if n%120 == 0 {
 			if warning := c.office.CalendarWarning(); warning != "" {
 				c.log.Warn("workday: " + warning)

@@ -9,6 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
 
 	"lianxin/org"
 	"lianxin/storage"
@@ -19,11 +22,17 @@ import (
 const Elsewhere = "其他"
 
 // Close ends a poll: answers are opened, mixed and written without what could join them with anybody; invitations and sealed
-// answers are removed; then the key is destroyed. With fewer than k answers nothing is kept of them.
+// answers are removed; then the key is destroyed. With fewer than k answers nothing is kept of them. On a node that has not
+// got the key no more answers are taken from now on (Poll.Ending), and a node that has it does the rest with its next sweep.
 func (o *Office) Close(ctx context.Context, db *storage.DB, id string, by ticket.Actor) (Poll, error) {
 	var p Poll
-	err := db.Update(ctx, func(tx *storage.Tx) (err error) { p, err = o.close(tx, id, by); return err })
-	if err != nil {
+	err := db.Update(ctx, func(tx *storage.Tx) (err error) {
+		if p, err = o.close(tx, id, by); errors.Is(err, errNoKey) {
+			p, err = o.ending(tx, id, by)
+		}
+		return err
+	})
+	if err != nil || p.State == Open {
 		return p, err
 	}
 	// Only now: had the transaction failed, the answers would be lost with the key. A crash in between is mended by Sweep.
@@ -33,8 +42,54 @@ func (o *Office) Close(ctx context.Context, db *storage.DB, id string, by ticket
 	return p, nil
 }
 
+// ending lets no more answers in.
+func (o *Office) ending(tx *storage.Tx, id string, by ticket.Actor) (Poll, error) {
+	p, err := o.lock(tx, id, by, Open)
+	if err != nil || p.EndingBy != "" {
+		return p, err
+	}
+	now := o.now()
+	if now.Before(p.ClosesAt) {
+		p.ClosesAt = now
+	}
+	p.EndingBy = by.String()
+	if _, err := tx.Exec(`UPDATE poll SET closes_at = $2, ending_by = $3, version = version + 1 WHERE id = $1`, id, storage.At(p.ClosesAt), p.EndingBy); err != nil {
+		return p, fmt.Errorf("end a poll: %w", err)
+	}
+	return p, o.note(tx, p, "poll.ending", by, nil)
+}
+
+// GiveUp ends a poll whose key is on no node any more, such as after the loss of the only one that had it: its answers cannot be
+// opened by anybody and are destroyed. It is refused where the key is here, and until a node that may have it had an hour to end it.
+func (o *Office) GiveUp(tx *storage.Tx, id, reason string, by ticket.Actor) (Poll, error) {
+	p, err := o.lock(tx, id, by, Open)
+	if err != nil {
+		return p, err
+	}
+	if _, err := o.secret(id); err == nil {
+		return p, refuse("key", "密钥在这台服务器上，请正常结束测评")
+	}
+	if o.now().Before(p.ClosesAt.Add(givenUp)) {
+		return p, refuse("wait", "请先结束测评；一小时后仍没有服务器能开启答卷，才能放弃")
+	}
+	if reason = strings.TrimSpace(reason); utf8.RuneCountInString(reason) < 2 || utf8.RuneCountInString(reason) > 300 {
+		return p, refuse("reason", "请写明密钥丢失的情况（2至300字）")
+	}
+	if err := o.finish(tx, &p, by); err != nil {
+		return p, err
+	}
+	return p, o.note(tx, p, "poll.lost", by, map[string]any{"invited": p.Invited, "delivered": p.Delivered, "answered": p.Answered, "why": reason})
+}
+
+// givenUp is how long after its end a poll waits for a node that has its key.
+const givenUp = time.Hour
+
 func (o *Office) close(tx *storage.Tx, id string, by ticket.Actor) (Poll, error) {
 	p, err := o.lock(tx, id, by, Open)
+	if err != nil {
+		return p, err
+	}
+	key, err := o.secret(id)
 	if err != nil {
 		return p, err
 	}
@@ -46,13 +101,6 @@ func (o *Office) close(tx *storage.Tx, id string, by ticket.Actor) (Poll, error)
 		return p, err
 	}
 	if err := o.count(tx, &p); err != nil {
-		return p, err
-	}
-	key, err := o.secret(id)
-	if errors.Is(err, errNoKey) {
-		return p, refuse("key", "本测评的密钥不在这台服务器上，请在启动测评的服务器上结束")
-	}
-	if err != nil {
 		return p, err
 	}
 	sealed, err := storage.All(tx, func(r storage.Row) (b []byte, err error) { return b, r.Scan(&b) }, `SELECT sealed FROM poll_ballot WHERE poll_id = $1`, id)
@@ -72,21 +120,29 @@ func (o *Office) close(tx *storage.Tx, id string, by ticket.Actor) (Poll, error)
 			return p, err
 		}
 	}
-	for _, sql := range []string{`DELETE FROM poll_ballot WHERE poll_id = $1`, `DELETE FROM poll_invitation WHERE poll_id = $1`} {
-		if _, err := tx.Exec(sql, id); err != nil {
-			return p, err
-		}
-	}
-	p.State, p.Closer, p.EndedAt = Closed, by.String(), o.now()
-	if _, err := tx.Exec(`UPDATE poll SET public_key = NULL, closer = $2, closed_at = $3, invited = $4, delivered = $5, answered = $6, kept = $7 WHERE id = $1`,
-		id, p.Closer, storage.At(p.EndedAt), p.Invited, p.Delivered, p.Answered, p.Kept); err != nil {
-		return p, fmt.Errorf("close a poll: %w", err)
+	if err := o.finish(tx, &p, by); err != nil {
+		return p, err
 	}
 	sum, err := Sum(tx, id)
 	if err != nil {
 		return p, err
 	}
 	return p, o.note(tx, p, "poll.closed", by, map[string]any{"invited": p.Invited, "delivered": p.Delivered, "answered": p.Answered, "kept": p.Kept, "sum": sum})
+}
+
+// finish removes what could join answers with people, and writes how the poll ended.
+func (o *Office) finish(tx *storage.Tx, p *Poll, by ticket.Actor) error {
+	for _, sql := range []string{`DELETE FROM poll_ballot WHERE poll_id = $1`, `DELETE FROM poll_invitation WHERE poll_id = $1`, `DELETE FROM poll_key_wish WHERE poll_id = $1`} {
+		if _, err := tx.Exec(sql, p.ID); err != nil {
+			return fmt.Errorf("close a poll: %w", err)
+		}
+	}
+	p.State, p.Closer, p.EndedAt = Closed, cmp.Or(p.EndingBy, by.String()), o.now()
+	if _, err := tx.Exec(`UPDATE poll SET state = 'CLOSED', version = version + 1, public_key = NULL, closer = $2, closed_at = $3, invited = $4, delivered = $5, answered = $6, kept = $7 WHERE id = $1`,
+		p.ID, p.Closer, storage.At(p.EndedAt), p.Invited, p.Delivered, p.Answered, p.Kept); err != nil {
+		return fmt.Errorf("close a poll: %w", err)
+	}
+	return nil
 }
 
 // together puts groups of fewer than k answers into one, and the next larger ones with them until that has k, too.

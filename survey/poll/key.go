@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -36,9 +37,6 @@ func (o *Office) keyPath(id string) string { return filepath.Join(o.Keys, id+".k
 // newKey makes the key of a poll. Its secret half is a file outside of the database, so that no copy of the database, however
 // old, opens a ballot once the file is gone.
 func (o *Office) newKey(id string) (public []byte, err error) {
-	if err := os.MkdirAll(o.Keys, 0o700); err != nil {
-		return nil, fmt.Errorf("make the folder of poll keys: %w", err)
-	}
 	k, err := kem.GenerateKey()
 	if err != nil {
 		return nil, err
@@ -48,15 +46,8 @@ func (o *Office) newKey(id string) (public []byte, err error) {
 		return nil, err
 	}
 	// One that is there is of a start that failed: the poll was a draft a moment ago, and its row is locked.
-	f, err := os.OpenFile(o.keyPath(id), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("write the key of a poll: %w", err)
-	}
-	if _, err = f.Write(secret); err == nil {
-		err = f.Sync()
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return nil, fmt.Errorf("write the key of a poll: %w", err)
+	if err := o.keep(o.keyPath(id), secret); err != nil {
+		return nil, err
 	}
 	return k.PublicKey().Bytes(), nil
 }
@@ -72,21 +63,12 @@ func (o *Office) secret(id string) (hpke.PrivateKey, error) {
 	return kem.NewPrivateKey(b)
 }
 
-// destroyKey writes over a key and removes it. What an old block of the disk may still hold is the storage's own.
+// destroyKey destroys the key of a poll on this node, and what it kept while it asked for one.
 func (o *Office) destroyKey(id string) error {
-	path := o.keyPath(id)
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err == nil {
-		_, err = f.Write(make([]byte, 32))
-		err = errors.Join(err, f.Sync(), f.Close())
-	}
-	return errors.Join(err, os.Remove(path))
+	return errors.Join(destroy(o.keyPath(id)), destroy(o.wishPath(id)))
 }
 
-// keysThere are the polls whose keys are in this node's folder.
+// keysThere are the polls whose keys, or wishes for one, are in this node's folder.
 func (o *Office) keysThere() ([]string, error) {
 	all, err := os.ReadDir(o.Keys)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -94,7 +76,14 @@ func (o *Office) keysThere() ([]string, error) {
 	}
 	var out []string
 	for _, e := range all {
-		if id, ok := strings.CutSuffix(e.Name(), ".key"); ok {
+		id, key := strings.CutSuffix(e.Name(), ".key")
+		if !key {
+			var waits bool
+			if id, waits = strings.CutSuffix(e.Name(), ".wish"); !waits {
+				continue
+			}
+		}
+		if !slices.Contains(out, id) {
 			out = append(out, id)
 		}
 	}

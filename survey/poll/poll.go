@@ -4,7 +4,8 @@
 // knows who has answered, and no answer. Closing opens them, writes them in the order of random keys without any time, puts
 // groups of fewer than k together, keeps what was said in own words apart from the choices, removes every invitation and
 // destroys the key: from then on no table, no event of the log and no earlier copy of the database joins an answer with a
-// person (invariant I20). Answers by reply to a text are not taken: the inbox keeps every reply with its number.
+// person (invariant I20). Answers by reply to a text are taken by polls under a name alone, which say so to whoever is asked: the
+// inbox keeps every reply with its number.
 package poll
 
 import (
@@ -25,7 +26,6 @@ import (
 	"lianxin/audit"
 	"lianxin/contact"
 	"lianxin/org"
-	"lianxin/schedule"
 	"lianxin/sms"
 	"lianxin/storage"
 	"lianxin/ticket"
@@ -62,7 +62,9 @@ type Poll struct {
 	MadeAt, OpenedAt, ClosesAt, EndedAt time.Time
 
 	Invited, Delivered, Answered int
-	Kept                         int // answers that results are made of; 0 when there were fewer than k
+	Named                        bool   // 记名: those asked are told so; it may be answered by a digit
+	EndingBy                     string // who ended it where its key was not at hand
+	Kept                         int    // answers that results are made of; 0 when there were fewer than k
 	public                       []byte
 }
 
@@ -100,13 +102,13 @@ func may(by ticket.Actor, a org.Action) error {
 }
 
 const selectPoll = `SELECT p.id, p.version, p.state, p.title, p.intro, p.questions, p.smallest, p.public_key, p.author, p.opener, p.closer, p.made_at, p.opened_at, p.closes_at, p.closed_at,
-	p.invited, p.delivered, p.answered, p.kept FROM poll p`
+	p.invited, p.delivered, p.answered, p.kept, p.named, p.ending_by FROM poll p`
 
 func scanPoll(r storage.Row) (p Poll, err error) {
 	var questions string
 	var made, opened, closes, closed storage.Time
 	if err = r.Scan(&p.ID, &p.Version, &p.State, &p.Title, &p.Intro, &questions, &p.Smallest, &p.public, &p.Author, &p.Opener, &p.Closer, &made, &opened, &closes, &closed,
-		&p.Invited, &p.Delivered, &p.Answered, &p.Kept); err != nil {
+		&p.Invited, &p.Delivered, &p.Answered, &p.Kept, &p.Named, &p.EndingBy); err != nil {
 		return p, err
 	}
 	p.MadeAt, p.OpenedAt, p.ClosesAt, p.EndedAt = made.Time, opened.Time, closes.Time, closed.Time
@@ -166,6 +168,7 @@ func (o *Office) count(tx *storage.Tx, p *Poll) error {
 type Making struct {
 	Title, Intro, Questions string
 	Smallest                int
+	Named                   bool // 记名, and may be answered by a digit
 }
 
 func (m Making) read() (p Poll, err error) {
@@ -179,8 +182,18 @@ func (m Making) read() (p Poll, err error) {
 	if p.Smallest < LeastK || p.Smallest > 100 {
 		return p, refuse("smallest", "最小公布份数应为%d至100", LeastK)
 	}
-	p.Questions, err = ParseQuestions(m.Questions)
-	return p, err
+	if p.Questions, err = ParseQuestions(m.Questions); err != nil {
+		return p, err
+	}
+	if p.Named = m.Named; p.Named {
+		if _, ok := digitQuestion(p.Questions); !ok {
+			return p, refuse("named", "记名测评由短信数字作答，须恰有一道【五级】或【单选】题，且不超过9个选项（可另有文字题，由链接作答）")
+		}
+		if n := utf8.RuneCountInString(p.digitText()); n > 150 {
+			return p, refuse("named", "记名测评的题目和选项要写进短信，合计不超过150字，现为%d字", n)
+		}
+	}
+	return p, nil
 }
 
 // Make drafts a poll.
@@ -197,11 +210,11 @@ func (o *Office) Make(tx *storage.Tx, m Making, by ticket.Actor) (Poll, error) {
 	if err != nil {
 		return p, err
 	}
-	if _, err := tx.Exec(`INSERT INTO poll (id, version, state, title, intro, questions, smallest, author, made_at, opener, closer) VALUES ($1, 1, 'DRAFT', $2, $3, $4, $5, $6, $7, '', '')`,
-		p.ID, p.Title, p.Intro, string(questions), p.Smallest, p.Author, storage.At(p.MadeAt)); err != nil {
+	if _, err := tx.Exec(`INSERT INTO poll (id, version, state, title, intro, questions, smallest, author, made_at, opener, closer, named) VALUES ($1, 1, 'DRAFT', $2, $3, $4, $5, $6, $7, '', '', $8)`,
+		p.ID, p.Title, p.Intro, string(questions), p.Smallest, p.Author, storage.At(p.MadeAt), p.Named); err != nil {
 		return p, fmt.Errorf("make a poll: %w", err)
 	}
-	return p, o.note(tx, p, "poll.drafted", by, map[string]any{"questions": len(p.Questions), "smallest": p.Smallest})
+	return p, o.note(tx, p, "poll.drafted", by, map[string]any{"questions": len(p.Questions), "smallest": p.Smallest, "named": p.Named})
 }
 
 // Edit changes a draft. Whoever edits it is its author from then on.
@@ -214,15 +227,15 @@ func (o *Office) Edit(tx *storage.Tx, id string, m Making, by ticket.Actor) (Pol
 	if err != nil {
 		return p, err
 	}
-	p.Title, p.Intro, p.Questions, p.Smallest, p.Author = in.Title, in.Intro, in.Questions, in.Smallest, by.String()
+	p.Title, p.Intro, p.Questions, p.Smallest, p.Named, p.Author = in.Title, in.Intro, in.Questions, in.Smallest, in.Named, by.String()
 	questions, err := json.Marshal(p.Questions)
 	if err != nil {
 		return p, err
 	}
-	if _, err := tx.Exec(`UPDATE poll SET title = $2, intro = $3, questions = $4, smallest = $5, author = $6, version = version + 1 WHERE id = $1`, id, p.Title, p.Intro, string(questions), p.Smallest, p.Author); err != nil {
+	if _, err := tx.Exec(`UPDATE poll SET title = $2, intro = $3, questions = $4, smallest = $5, author = $6, named = $7, version = version + 1 WHERE id = $1`, id, p.Title, p.Intro, string(questions), p.Smallest, p.Author, p.Named); err != nil {
 		return p, fmt.Errorf("edit a poll: %w", err)
 	}
-	return p, o.note(tx, p, "poll.edited", by, map[string]any{"questions": len(p.Questions), "smallest": p.Smallest})
+	return p, o.note(tx, p, "poll.edited", by, map[string]any{"questions": len(p.Questions), "smallest": p.Smallest, "named": p.Named})
 }
 
 // Discard gives a draft up.
@@ -301,7 +314,7 @@ func (o *Office) Invite(tx *storage.Tx, id string, people []Person, by ticket.Ac
 	if err != nil {
 		return n, err
 	}
-	if o.Outbox == nil || o.PublicURL == "" {
+	if o.Outbox == nil || o.PublicURL == "" && !p.Named {
 		return n, refuse("public_url", "没有配置公众访问地址（public-url），不能发送链接")
 	}
 	if !o.now().Before(p.ClosesAt) {
@@ -331,8 +344,7 @@ func (o *Office) Invite(tx *storage.Tx, id string, people []Person, by ticket.Ac
 			n.Known++
 			continue
 		}
-		text, _, err := o.Outbox.Queue(tx, sms.Message{Key: "poll:" + invitation, Campaign: "poll:" + id, Phone: x.Phone, Priority: sms.Bulk, NotAfter: p.ClosesAt,
-			Body: "诚邀您匿名参加“" + p.Title + "”，答卷无法与您的号码对应：" + strings.TrimSuffix(o.PublicURL, "/") + "/p/poll/" + token + " 链接限用一次，不愿接收请回复T"})
+		text, _, err := o.Outbox.Queue(tx, sms.Message{Key: "poll:" + invitation, Campaign: "poll:" + id, Phone: x.Phone, Priority: sms.Bulk, NotAfter: p.ClosesAt, Extension: extensionOf(id), Body: o.inviting(p, token)})
 		if err != nil {
 			return n, err
 		}
@@ -342,6 +354,18 @@ func (o *Office) Invite(tx *storage.Tx, id string, people []Person, by ticket.Ac
 		n.Invited++
 	}
 	return n, o.note(tx, p, "poll.invited", by, map[string]any{"batch": batch, "invited": n.Invited, "known": n.Known, "left": n.Left})
+}
+
+// inviting is the text that asks somebody.
+func (o *Office) inviting(p Poll, token string) string {
+	link := strings.TrimSuffix(o.PublicURL, "/") + "/p/poll/" + token
+	switch {
+	case !p.Named:
+		return "诚邀您匿名参加“" + p.Title + "”，答卷无法与您的号码对应：" + link + " 链接限用一次，不愿接收请回复T"
+	case o.PublicURL == "":
+		return "诚邀您参加“" + p.Title + "”（记名，回复会与号码一同留存）：" + p.digitText() + " 不愿接收请回复T"
+	}
+	return "诚邀您参加“" + p.Title + "”（记名，回复会与号码一同留存）：" + p.digitText() + " 或填写 " + link + " 限答一次，不愿接收请回复T"
 }
 
 // unwanted reports whether a person wants no polls: they said so of polls or of rating texts (which a plain T in reply to a link
@@ -385,17 +409,22 @@ func (o *Office) Take(tx *storage.Tx, token string, a Answer) error {
 	if err != nil {
 		return err
 	}
+	return o.take(tx, p, o.tokenHash(token), a)
+}
+
+// take takes the one answer of an invitation, by the hash of its token.
+func (o *Office) take(tx *storage.Tx, p Poll, tokenHash string, a Answer) error {
 	if err := a.check(p.Questions); err != nil {
 		return err
 	}
 	for i, w := range a.Words {
 		a.Words[i] = scrub(w)
 	}
-	part, err := storage.One(tx, storage.Value[string], `SELECT part FROM poll_invitation WHERE token_hash = $1`, o.tokenHash(token))
+	part, err := storage.One(tx, storage.Value[string], `SELECT part FROM poll_invitation WHERE token_hash = $1`, tokenHash)
 	if err != nil {
 		return err
 	}
-	n, err := tx.Exec(`UPDATE poll_invitation SET used = TRUE WHERE token_hash = $1 AND used = FALSE`, o.tokenHash(token))
+	n, err := tx.Exec(`UPDATE poll_invitation SET used = TRUE WHERE token_hash = $1 AND used = FALSE`, tokenHash)
 	if err != nil {
 		return fmt.Errorf("answer a poll: %w", err)
 	}
@@ -434,13 +463,15 @@ func scrub(words string) string {
 	return words
 }
 
-// Job ends polls whose time is over, on the node that has their keys, and destroys keys that a crash has left.
-func (o *Office) Job(db *storage.DB) schedule.Job {
-	return schedule.Job{Name: "polls", Spec: "*/10 * * * *", Run: func(ctx context.Context, _ time.Time) error { return o.Sweep(ctx, db) }}
-}
+// Ending reports whether a poll takes no more answers and waits to be ended by a node that has its key.
+func (p Poll) Ending(now time.Time) bool { return p.State == Open && !now.Before(p.ClosesAt) }
 
-// Sweep does what Job does, now.
+// Sweep ends polls whose time is over and whose keys are here, destroys what a crash has left of keys, and hands keys from node
+// to node. Every node has to do it, not one of them.
 func (o *Office) Sweep(ctx context.Context, db *storage.DB) error {
+	if err := o.keyed(ctx, db); err != nil {
+		return err
+	}
 	there, err := o.keysThere()
 	if err != nil {
 		return err
@@ -465,7 +496,13 @@ func (o *Office) Sweep(ctx context.Context, db *storage.DB) error {
 		return err
 	}
 	for _, id := range due {
-		if _, err := o.Close(ctx, db, id, ticket.System); err != nil {
+		if _, err := o.secret(id); errors.Is(err, errNoKey) {
+			continue // it only asked for it
+		}
+		_, err := o.Close(ctx, db, id, ticket.System)
+		if r, refused := ticket.RefusedWith(err); refused && r.Code == "state" {
+			over = append(over, id) // another node was faster
+		} else if err != nil {
 			return fmt.Errorf("close poll %s: %w", id, err)
 		}
 	}
