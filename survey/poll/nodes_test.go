@@ -140,7 +140,10 @@ func TestAnswersAreGivenUpOnlyWhenNoNodeCanOpenThem(t *testing.T) {
 	h := newHall(t, storagetest.SQLite(t))
 	p := h.answered()
 	giveUp := func(o *Office) func(tx *storage.Tx) error {
-		return func(tx *storage.Tx) error { _, err := o.GiveUp(tx, p.ID, "机房失火，唯一的服务器损毁", h.supervisor); return err }
+		return func(tx *storage.Tx) error {
+			_, err := o.GiveUp(tx, p.ID, "机房失火，唯一的服务器损毁", h.supervisor)
+			return err
+		}
 	}
 	h.refused("key", giveUp(h.o))
 	if err := os.RemoveAll(h.o.Keys); err != nil {
@@ -208,7 +211,9 @@ func TestAPollUnderANameIsAnsweredByADigitOrByItsLinkOnce(t *testing.T) {
 		}); !errors.Is(err, ErrNoLink) {
 			t.Errorf("the link after the digit: %v", err)
 		}
-		h.update(func(tx *storage.Tx) error { return h.o.Take(tx, tokens[1], Answer{Choices: [][]int{{1}, nil}, Words: make([]string, 2)}) })
+		h.update(func(tx *storage.Tx) error {
+			return h.o.Take(tx, tokens[1], Answer{Choices: [][]int{{1}, nil}, Words: make([]string, 2)})
+		})
 		if !reply(1, "5", nil) {
 			t.Error("a digit after the link goes elsewhere")
 		}
