@@ -287,6 +287,7 @@ func (m Metric) row(key, name string, items []Item) Row {
 	if asked > 0 {
 		r.Coverage = float64(r.N) / float64(asked)
 	}
+	r.Early, r.Later = m.share(early), m.share(later)
 	if r.Small = r.N < m.Small; r.Small {
 		return r
 	}
@@ -301,7 +302,6 @@ func (m Metric) row(key, name string, items []Item) Row {
 	base := max(asked, r.N)
 	sum := r.Raw * float64(r.N)
 	r.AtLeast, r.AtMost = sum/float64(base), (sum+float64(base-r.N))/float64(base)
-	r.Early, r.Later = m.share(early), m.share(later)
 	r.Weighted = m.weighted(items)
 	r.Uneven = math.Abs(r.Weighted-r.Raw) >= 0.0005
 	return r

@@ -68,7 +68,7 @@ func (s *Survey) ask2(tx *storage.Tx, a *Answer, ask *Ask, in sms.Inbound) error
 	switch {
 	case a.Counted && a.Rating >= 4 && a.TicketID != "" && cfg.Reason.Enabled && !saysMore(in.Body, cfg):
 		return s.second(tx, askReason, cfg.Reason, a, ask, in)
-	case a.Review == "pending" && a.Place == InTime && cfg.Clarify.Enabled:
+	case a.Review == "pending" && a.Place == InTime && cfg.Clarify.Enabled && (reply.Verdict{Label: a.Label, Danger: a.Danger, Why: a.Why}).Attempt():
 		return s.second(tx, askClarify, cfg.Clarify, a, ask, in)
 	}
 	return nil

@@ -122,6 +122,14 @@ func TestAnUnclearReplyIsAskedAboutAtMostOnceWhereSwitchedOn(t *testing.T) {
 		cfg := *survey.Standard()
 		cfg.Clarify.Enabled = true
 		h.survey.Config = &cfg
+		for _, words := range []string{"你们几点上班？", "请给我回电话", "我要投诉"} { // they are not told that nobody understood them
+			if item := h.reply(somebody, words); item.Review != "pending" {
+				t.Errorf("%s: %+v", words, item.Answer)
+			}
+		}
+		if got := h.texts(somebody); len(got) != 1 {
+			t.Fatalf("a question was answered with a question: %q", got)
+		}
 		for range 3 {
 			h.reply(somebody, "5 非常满意")
 		}

@@ -35,8 +35,8 @@ func FuzzTable(f *testing.F) {
 			if errors.Is(err, io.EOF) || err != nil {
 				return
 			}
-			c, err := readHeader(cells, true)
-			if err != nil {
+			c, miss := readHeader(cells, true)
+			if miss != nil {
 				continue
 			}
 			get := c.reader(cells)

@@ -34,14 +34,14 @@ func (r *reading) decide(quoted bool) Verdict {
 		return verdict(OptOut, rating, "asks for the messages to stop", why)
 	}
 	if len(r.text) > longest {
-		return verdict(Review, 0, "too long to be read by the program")
+		return verdict(Review, 0, whyLong)
 	}
 	w, d := r.judge()
 	if _, word, ok := r.find("contact"); ok {
-		return verdict(Review, 0, "call-back request or wrong person", word)
+		return verdict(Review, 0, whyContact, word)
 	}
 	if d.number {
-		return verdict(Review, 0, "telephone or identity number")
+		return verdict(Review, 0, whyNumber)
 	}
 	v := r.rate(w, d)
 	if damaged && v.Label == Rating {
@@ -120,7 +120,7 @@ func (r *reading) rate(w words, d digits) Verdict {
 		return verdict(Rating, level, why)
 	}
 	if why == "" {
-		why = "no clear rating"
+		why = whyUnclear
 	}
 	return verdict(Review, 0, why)
 }
