@@ -32,6 +32,7 @@ unit:
 # judged by unit: under the race detector pools drop things at random.
 race:
 	$(GO) test -race -skip Allocate -timeout 10m ./schedule ./desk ./sip/media
+	$(GO) test -race -run 'ByEitherSide|OneToTag|KeepTheirOrder|TheWayTheyCame|SippCalls|ReinviteMoves' -timeout 10m ./sip
 
 ## demo: one whole day on real sockets, in the terminal
 demo: build

@@ -26,6 +26,7 @@ func (s *Server) routes(mux *http.ServeMux) {
 	s.surveyMoreRoutes(mux)
 	s.loopRoutes(mux)
 	s.telephoneRoutes(mux)
+	s.questionRoutes(mux)
 	s.dialRoutes(mux)
 }
 
@@ -87,6 +88,7 @@ var menu = []menuGroup{
 		{"/replies", "replies", "inbox", org.SortReplies, nil},
 		{"/exclusions", "exclusions", "check", org.DetermineTicket, nil},
 		{"/survey/telephone", "survey-telephone", "phone", org.ViewSurvey, nil},
+		{"/survey/questions", "questions", "phone", org.RunSurvey, nil},
 		{"/survey/templates", "survey-templates", "ticket", org.ViewSurvey, nil},
 		{"/polls", "polls", "survey", org.ViewPolls, nil},
 		{"/texts", "texts", "phone", org.ViewTexts, nil},
@@ -113,7 +115,7 @@ func (s *Server) offers(u *user, m menuItem) bool {
 	case m.may != nil && !m.may(u), m.needs != "" && !u.Can(m.needs):
 		return false
 	}
-	return offersKind(u, m.path) && (m.path != "/handset" || s.Handset != nil) && (m.path != "/polls" || s.Polls != nil) && (m.path != "/flows" || s.Flows != nil)
+	return offersKind(u, m.path) && (m.path != "/handset" || s.Handset != nil) && (m.path != "/polls" || s.Polls != nil) && (m.path != "/flows" || s.Flows != nil) && (m.path != "/survey/questions" || s.Questions != nil)
 }
 
 // fewItems is how many entries stand open at once: whoever has no more sees all of them without a click.

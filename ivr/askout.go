@@ -79,7 +79,7 @@ func (h *Hotline) askByKey(ctx context.Context, callbackID, callID string, f *fl
 	stop := context.AfterFunc(ctx, func() { cancel(ctx.Err()) })
 	defer stop()
 	v := h.enterOut(life, cancel, CallOut{Number: who.Phone, ContactID: cb.ContactID, CallbackID: cb.ID, TicketID: cb.TicketID, id: callID})
-	v.flow, v.person = f, who
+	v.flow, v.person, v.review = f, who, cb.Kind == ticket.CallbackReview
 	v.note(func(r *Record) { r.Flow, r.FlowVersion = f.Name, f.Version })
 	a.CallID = v.rec.ID
 	v.questioned(life)

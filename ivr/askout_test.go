@@ -10,6 +10,7 @@ import (
 	"lianxin/ivr"
 	"lianxin/ivr/flow"
 	"lianxin/storage"
+	"lianxin/survey"
 	"lianxin/ticket"
 )
 
@@ -41,7 +42,7 @@ func (h *house) question(list *ivr.Questions, callback string) (x ivr.Question) 
 func TestQuestionsByKeyOutliveTheProgram(t *testing.T) {
 	t.Parallel()
 	h := openAt(t, tenOnMonday)
-	keyed, _ := h.owe()
+	keyed, _ := h.oweAs(ticket.CallbackRating)
 	var open, over ticket.Callback
 	must(t, h.DB.Update(patient(t), func(tx *storage.Tx) (err error) {
 		for _, cb := range []*ticket.Callback{&open, &over} {
@@ -80,7 +81,8 @@ func TestQuestionsByKeyOutliveTheProgram(t *testing.T) {
 		return err
 	})
 	var no *ivr.Refusal
-	for _, bad := range []string{over.ID, "nowhere"} {
+	waits, _ := h.owe()
+	for _, bad := range []string{over.ID, "nowhere", waits.ID} { // the last gave up waiting: a person is to ring them
 		if _, err := list.Add(patient(t), []string{bad}, "token/1"); !errors.As(err, &no) {
 			t.Errorf("%s: %v", bad, err)
 		}
@@ -93,7 +95,7 @@ func TestQuestionsByKeyOutliveTheProgram(t *testing.T) {
 func TestPeopleWhoDoNotTextAreAskedByKey(t *testing.T) {
 	t.Parallel()
 	h := openAt(t, time.Date(2026, 11, 23, 10, 0, 0, 0, time.FixedZone("CST", 8*3600)))
-	cb, phone := h.owe()
+	cb, phone := h.oweAs(ticket.CallbackRating)
 	f, err := ivr.LoadFlow("", ivr.SurveyCall)
 	must(t, err)
 	list := h.questions(f)
@@ -158,4 +160,78 @@ func TestPeopleWhoDoNotTextAreAskedByKey(t *testing.T) {
 	if _, err := h.Hotline.AskByKey(patient(t), cb2.ID, f); err == nil {
 		t.Error("somebody who had opted out was rung")
 	}
+}
+
+// The key of whoever is asked about a settled request is the rating of that request; and nobody is rung while the calls are paused.
+func TestAReviewByKeyIsTheRatingOfItsTicket(t *testing.T) {
+	t.Parallel()
+	h := openAt(t, tenOnMonday)
+	f, err := ivr.LoadFlow("", ivr.SurveyCall)
+	must(t, err)
+	phone, err := contact.ParsePhone(resident)
+	must(t, err)
+	var tk ticket.Ticket
+	var cb ticket.Callback
+	must(t, h.DB.Update(patient(t), func(tx *storage.Tx) error {
+		p, err := h.Book.Ensure(tx, phone, "")
+		if err != nil {
+			return err
+		}
+		if tk, err = h.Office.Open(tx, ticket.Intake{Channel: "hotline", Kind: ticket.Inquiry, Title: "身份证到期换领", Body: "如何办理", ContactID: p.ID, By: ticket.Bot}); err != nil {
+			return err
+		}
+		if _, err := h.Office.Answer(tx, tk.ID, ticket.Reply{Text: "持旧证到任一派出所办理。", Via: "phone"}, ticket.Bot); err != nil {
+			return err
+		}
+		if _, err := h.Office.OpenRating(tx, tk.ID, ticket.Bot); err != nil {
+			return err
+		}
+		list, _, err := h.Office.Callbacks(tx, ticket.CallbackFilter{Viewer: ticket.System, TicketID: tk.ID})
+		if err == nil && len(list) == 1 {
+			cb = list[0]
+		}
+		return err
+	}))
+	must(t, h.DB.Update(patient(t), func(tx *storage.Tx) error { return (&survey.Survey{}).PauseTelephone(tx, true, "线路检修", "staff/1") }))
+	list := h.questions(f)
+	_, err = list.Add(patient(t), []string{cb.ID}, "staff/1")
+	must(t, err)
+	if off, err := list.Paused(patient(t)); err != nil || !off {
+		t.Fatalf("paused: %v %v", off, err)
+	}
+	if err := list.Round(patient(t)); err != nil {
+		t.Fatal(err)
+	}
+	if x := h.question(list, cb.ID); x.State != ivr.QuestionWaiting || x.CallID != "" {
+		t.Errorf("rung while the calls are paused: %+v", x)
+	}
+	must(t, h.DB.Update(patient(t), func(tx *storage.Tx) error { return (&survey.Survey{}).PauseTelephone(tx, false, "", "staff/1") }))
+	list.Wake()
+	citizen, err := h.rings(h.carrier).Answer(patient(t))
+	must(t, err)
+	hears(t, h.Stage, citizen, "survey.greeting", "survey.accept")
+	must(t, citizen.Press(patient(t), "1"))
+	hears(t, h.Stage, citizen, "survey.ask", "rating.ask")
+	must(t, citizen.Press(patient(t), "2"))
+	hears(t, h.Stage, citizen, "goodbye")
+	<-citizen.Done()
+	h.Until(t, "the list says so", func() bool { x := h.question(list, cb.ID); return x.Outcome == "rated" && x.Rating == 2 })
+	h.View(t, func(tx *storage.Tx) error {
+		got, err := h.Office.Get(tx, tk.ID)
+		if err != nil {
+			return err
+		}
+		rated, err := h.Office.Ratings(tx, tk.ID)
+		if len(rated) != 1 || rated[0].Via != "key" || rated[0].Stars != ticket.FromReplyDigit(2) || got.State != ticket.Closed {
+			t.Errorf("the ticket is %s, its ratings are %+v", got.State, rated)
+		}
+		if c, err := h.Office.Callback(tx, cb.ID); err != nil || c.State != ticket.CallbackDone {
+			t.Errorf("the call-back is %+v (%v)", c, err)
+		}
+		n, err2 := list.Counts(tx)
+		if n.Ratings[2] != 1 || n.Reached != 1 || n.Asked != 1 || n.States[ivr.QuestionDone] != 1 || err2 != nil {
+			t.Errorf("%+v %v", n, err2)
+		}
+		return err
+	})
 }

@@ -21,6 +21,11 @@ import (
 // owe makes a call-back that somebody is owed.
 func (h *house) owe() (ticket.Callback, contact.Phone) {
 	h.t.Helper()
+	return h.oweAs(ticket.CallbackAbandoned)
+}
+
+func (h *house) oweAs(kind ticket.CallbackKind) (ticket.Callback, contact.Phone) {
+	h.t.Helper()
 	phone, err := contact.ParsePhone(resident)
 	must(h.t, err)
 	var cb ticket.Callback
@@ -29,7 +34,7 @@ func (h *house) owe() (ticket.Callback, contact.Phone) {
 		if err != nil {
 			return err
 		}
-		cb, err = h.Office.OpenCallback(tx, ticket.Callback{Kind: ticket.CallbackAbandoned, ContactID: p.ID, CallID: "earlier", Reason: "等候时挂机", By: ticket.Bot})
+		cb, err = h.Office.OpenCallback(tx, ticket.Callback{Kind: kind, ContactID: p.ID, CallID: "earlier", Reason: "等候时挂机", By: ticket.Bot})
 		return err
 	}))
 	return cb, phone

@@ -70,9 +70,15 @@ func scanQuestion(r storage.Row) (q Question, err error) {
 	return q, err
 }
 
+// AskedByKey reports whether a machine may ask the person of such a call-back: those about a rating. Who gave up waiting or left a message
+// wants a person.
+func AskedByKey(k ticket.CallbackKind) bool {
+	return k == ticket.CallbackRating || k == ticket.CallbackReview
+}
+
 // Add puts the persons of call-backs on the list; by is who asks for it (an audit actor). One that waits or is being asked stays as it
-// is, one that was asked before is asked again. Either all of them are put there or none: a call-back that is not there or is no longer
-// open is a *Refusal. It returns how many wait that did not.
+// is, one that was asked before is asked again. Either all of them are put there or none: a call-back that is not there, is no longer
+// open or needs a person is a *Refusal. It returns how many wait that did not.
 func (q *Questions) Add(ctx context.Context, callbacks []string, by string) (added int, err error) {
 	h := q.Hotline
 	err = h.update(ctx, func(tx *storage.Tx) error {
@@ -87,6 +93,9 @@ func (q *Questions) Add(ctx context.Context, callbacks []string, by string) (add
 			}
 			if cb.State != ticket.CallbackOpen || cb.ContactID == "" {
 				return refuse("state", "回访任务 %s 已结束或没有联系人", id)
+			}
+			if !AskedByKey(cb.Kind) {
+				return refuse("kind", "%s须由人回拨，不能改为按键访评", cb.Kind.Label())
 			}
 			n, err := tx.Exec(`INSERT INTO call_question (callback_id, state, asked_by, asked_at) VALUES ($1, 'waiting', $2, $3)
 				ON CONFLICT (callback_id) DO UPDATE SET state = 'waiting', outcome = '', rating = 0, tries = 0, node = '', call_id = '', lease = NULL, done_at = NULL,
@@ -179,14 +188,14 @@ func (q *Questions) round(ctx context.Context, own bool) error {
 		return err
 	}
 	for ctx.Err() == nil && h.mayAsk() && !h.isDraining() {
+		if off, err := q.paused(ctx); err != nil || off {
+			return err
+		}
 		x, ok, err := q.next(ctx)
 		if err != nil || !ok {
 			return err
 		}
-		f, err := q.Flow()
-		if err == nil {
-			err = f.Check(h.known())
-		}
+		f, err := q.Sound()
 		if err != nil {
 			err = fmt.Errorf("flow %s: %w", SurveyCall, err)
 			return errors.Join(err, q.putBack(ctx, x.CallbackID, x.Tries))

@@ -65,6 +65,14 @@ func (v *visit) rated(ctx context.Context, rating int) error {
 				return err
 			}
 		}
+		if v.review { // it is the ticket that is rated: a bad one goes into another round, which is more than a call-back
+			_, err := v.h.cfg.Office.Rate(tx, r.TicketID, ticket.RatingIn{Stars: ticket.FromReplyDigit(rating), Via: "key"}, ticket.Citizen(v.person.ID))
+			if no, refused := ticket.RefusedWith(err); refused { // rated or closed meanwhile: the key stands in the record of the call
+				v.log.Warn("ivr: a rating by key was not entered on its ticket", "ticket", r.TicketID, "why", no.Code)
+				return nil
+			}
+			return err
+		}
 		if rating < 4 || v.person.ID == "" || v.survey != nil {
 			return nil
 		}

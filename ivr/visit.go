@@ -58,6 +58,7 @@ type visit struct {
 	marked     bool        // the ticket says that 110 was keyed
 	solved     Disposition // reached by the bot
 	settledBot bool        // the bot's answer closed the ticket
+	review     bool        // a call of ours that asks for the rating of its ticket
 	promised   time.Time   // when the caller was told we call back
 	numbered   string      // number of the ticket, to be told
 	fault      bool

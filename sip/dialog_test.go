@@ -10,6 +10,9 @@ import (
 	"time"
 
 	gosip "github.com/emiago/sipgo/sip"
+
+	"lianxin/sip/media"
+	"lianxin/sip/media/mediatest"
 )
 
 func TestCallIsAnsweredAndHungUpByEitherSide(t *testing.T) {
@@ -249,6 +252,23 @@ func TestUnacknowledgedAnswerIsRepeatedAndThenHungUp(t *testing.T) { // trap 4, 
 	if e := ended(t, x.call()); e.By != ByTimeout || e.Cause != causeNoACK {
 		t.Errorf("end %+v", e)
 	}
+}
+
+func TestTheCallerHearsUsBeforeTheACK(t *testing.T) { // trap 5: Answer waits for the ACK, the sound does not
+	x := start(t, nil, func(ctx context.Context, c Call) {
+		c.Media().Loop(media.Tone([]float64{620}, time.Second))
+		_ = c.Answer(ctx)
+	})
+	sound := mediatest.NewPeer(t, mediatest.Phone{})
+	u := newPeer(t, x.udp).ua()
+	res := u.response(u.do("INVITE", sdpFor("127.0.0.1", int(sound.Addr().Port()))), 200)
+	sound.Call(described(t, res.Body()).addr)
+	if err := sound.WaitTone(620, patience); err != nil {
+		t.Fatal(err)
+	}
+	u.remoteTag, _ = res.To().Params.Get("tag")
+	u.ack("")
+	u.response(u.do("BYE", ""), 200)
 }
 
 func TestAnswerSaysThatItWasNeverAcknowledged(t *testing.T) {

@@ -20,18 +20,7 @@ func (f *Flow) Draw() string {
 	for _, k := range sortedKeys(f.Anywhere) {
 		fmt.Fprintf(&b, "随时按 %s → %s\n", k, f.Anywhere[k])
 	}
-	queue := []string{f.Start}
-	for _, k := range sortedKeys(f.Anywhere) {
-		queue = append(queue, f.Anywhere[k])
-	}
-	seen := map[string]bool{}
-	for len(queue) > 0 {
-		name := queue[0]
-		queue = queue[1:]
-		if seen[name] || name == Repeat {
-			continue
-		}
-		seen[name] = true
+	for _, name := range f.order() {
 		n := f.Nodes[name]
 		fmt.Fprintf(&b, "\n[%s] %s", name, n.Verb)
 		if n.Value != "" {
@@ -53,10 +42,36 @@ func (f *Flow) Draw() string {
 				edge = "└─"
 			}
 			fmt.Fprintf(&b, "  %s %s → %s\n", edge, w.label, w.to)
-			queue = append(queue, w.to)
 		}
 	}
 	return b.String()
+}
+
+// order are the names of the nodes in the order in which a caller may come to them.
+func (f *Flow) order() (names []string) {
+	queue := []string{f.Start}
+	for _, k := range sortedKeys(f.Anywhere) {
+		queue = append(queue, f.Anywhere[k])
+	}
+	for seen := map[string]bool{Repeat: true}; len(queue) > 0; queue = queue[1:] {
+		if seen[queue[0]] || f.Nodes[queue[0]] == nil {
+			continue
+		}
+		seen[queue[0]] = true
+		names = append(names, queue[0])
+		f.Nodes[queue[0]].each(func(_, to string) { queue = append(queue, to) })
+	}
+	return names
+}
+
+// Spoken are the prompts of the nodes that speak, in the order in which a caller may hear them.
+func (f *Flow) Spoken() (list [][]string) {
+	for _, name := range f.order() {
+		if p := f.Nodes[name].Prompts; len(p) > 0 {
+			list = append(list, p)
+		}
+	}
+	return list
 }
 
 // Try plays a call as text: out shows what the caller would hear, in gives one line per chance to press keys (an empty
