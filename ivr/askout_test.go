@@ -192,7 +192,9 @@ func TestAReviewByKeyIsTheRatingOfItsTicket(t *testing.T) {
 		}
 		return err
 	}))
-	must(t, h.DB.Update(patient(t), func(tx *storage.Tx) error { return (&survey.Survey{}).PauseTelephone(tx, true, "线路检修", "staff/1") }))
+	must(t, h.DB.Update(patient(t), func(tx *storage.Tx) error {
+		return (&survey.Survey{}).PauseTelephone(tx, true, "线路检修", "staff/1")
+	}))
 	list := h.questions(f)
 	_, err = list.Add(patient(t), []string{cb.ID}, "staff/1")
 	must(t, err)
