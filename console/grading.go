@@ -18,6 +18,7 @@ func (s *Server) gradingRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /grading", s.may(org.ViewRules, s.gradingPage))
 	mux.HandleFunc("POST /grading", s.may(org.ManageRules, s.proposeGrading))
 	mux.HandleFunc("POST /grading/decide", s.may(org.ConsentGrading, s.decideGrading))
+	s.gradingWordRoutes(mux)
 }
 
 // gradingView is the grading rules in force (domain model §7), and the versions that were proposed.
@@ -48,6 +49,7 @@ type gradingVersion struct {
 	ticket.GradingRules
 	Changes []grade.Change
 	Decide  bool // the reader may consent or refuse
+	Try     bool // the reader may try it on past tickets
 	Look    string
 }
 
@@ -167,9 +169,10 @@ func (s *Server) readGrading(tx *storage.Tx, lang string, u *user) (v *gradingVi
 	for _, g := range list {
 		x := gradingVersion{GradingRules: g, Look: map[ticket.GradingState]string{ticket.GradingProposed: "orange", ticket.GradingRefused: "red"}[g.State]}
 		if g.State == ticket.GradingProposed {
-			x.Decide = v.MayConsent && g.ProposedBy != ticket.Staff(u.Staff).String()
-			if p, err := grade.ParseRules([]byte(g.Body)); err == nil {
-				x.Changes = r.Changes(p)
+			x.Decide = v.MayConsent && g.ProposedBy != ticket.Staff(u.Staff).String() && !g.Trial.At.IsZero()
+			x.Try = (v.May || v.MayConsent) && g.Trial.At.IsZero()
+			if p, err := g.Rules(); err == nil {
+				x.Changes = append(r.Changes(p), r.WordChanges(p)...)
 			}
 		}
 		v.Versions = append(v.Versions, x)
@@ -203,18 +206,12 @@ func (s *Server) proposeGrading(w http.ResponseWriter, r *http.Request, u *user)
 	if !ok {
 		return
 	}
-	var g ticket.GradingRules
-	err := s.DB.Update(r.Context(), func(tx *storage.Tx) error {
-		now, _, err := s.Office.GradingInForce(tx)
-		if err != nil {
-			return err
+	g, err := s.proposeVersion(r.Context(), u, in.text("note"), func(now *grade.Rules) (p ticket.GradingProposal, err error) {
+		if !now.OwnWords() {
+			p.Words = now.Words() // new points keep the words that were published
 		}
-		body, err := in.grading(now, u.Name)
-		if err != nil {
-			return err
-		}
-		g, err = s.Office.ProposeGrading(tx, body, in.text("note"), ticket.Staff(u.Staff))
-		return err
+		p.Body, err = in.grading(now, u.Name)
+		return p, err
 	})
 	if refusal, refused := ticket.RefusedWith(err); refused {
 		s.showGrading(w, r, u, statusOf(refusal), func(v *gradingView) { v.typed(in, refusal.Message) })

@@ -30,13 +30,15 @@ func (s GradingState) Label() string {
 	return map[GradingState]string{GradingProposed: "待同意", GradingConsented: "已发布", GradingRefused: "未同意"}[s]
 }
 
-// GradingRules is a version of the grading rules (domain model §7): proposed by the administrator, in force from its effective day when
-// a second person consented. The words that are looked for come with the program.
+// GradingRules is a version of the grading rules (domain model §7): points, limits, plans and the words that are looked for. It is proposed by
+// the administrator, tried on past tickets, and in force from its effective day when a second person consented.
 type GradingRules struct {
 	ID         string
 	Version    string
 	Effective  workday.Day
 	Body       string // YAML
+	Words      string // YAML; empty: the words of the program
+	Trial      GradingTrial
 	Note       string
 	State      GradingState
 	ProposedBy string
@@ -47,11 +49,11 @@ type GradingRules struct {
 	InForce    bool
 }
 
-const selectGrading = `SELECT id, version, effective, body, note, state, proposed_by, proposed_at, decided_by, decided_at, reason FROM grade_rules`
+const selectGrading = `SELECT id, version, effective, body, note, state, proposed_by, proposed_at, decided_by, decided_at, reason, words, trial FROM grade_rules`
 
 func scanGrading(r storage.Row) (g GradingRules, err error) {
 	var proposed, decided storage.Time
-	err = r.Scan(&g.ID, &g.Version, &g.Effective, &g.Body, &g.Note, &g.State, &g.ProposedBy, &proposed, &g.DecidedBy, &decided, &g.Reason)
+	err = r.Scan(&g.ID, &g.Version, &g.Effective, &g.Body, &g.Note, &g.State, &g.ProposedBy, &proposed, &g.DecidedBy, &decided, &g.Reason, &g.Words, packed{&g.Trial})
 	g.ProposedAt, g.DecidedAt = proposed.Time, decided.Time
 	return g, err
 }
@@ -59,17 +61,21 @@ func scanGrading(r storage.Row) (g GradingRules, err error) {
 // parsedGrading keeps parsed versions by their content; there are only ever a few.
 var parsedGrading sync.Map
 
-func parseGrading(body string) (*grade.Rules, error) {
-	if r, ok := parsedGrading.Load(body); ok {
+func parseGrading(body, words string) (*grade.Rules, error) {
+	key := [2]string{body, words}
+	if r, ok := parsedGrading.Load(key); ok {
 		return r.(*grade.Rules), nil
 	}
-	r, err := grade.ParseRules([]byte(body))
+	r, err := grade.ParseVersion([]byte(body), words)
 	if err != nil {
 		return nil, err
 	}
-	parsedGrading.Store(body, r)
+	parsedGrading.Store(key, r)
 	return r, nil
 }
+
+// Rules are the version's rules and words, ready to grade by.
+func (g GradingRules) Rules() (*grade.Rules, error) { return parseGrading(g.Body, g.Words) }
 
 // ownGrading are the rules that hold until others are published.
 func (o *Office) ownGrading() *grade.Rules {
@@ -89,7 +95,7 @@ func (o *Office) GradingInForce(tx *storage.Tx) (*grade.Rules, string, error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("grading rules in force: %w", err)
 	}
-	r, err := parseGrading(g.Body)
+	r, err := g.Rules()
 	if err != nil {
 		return nil, "", fmt.Errorf("grading rules %s: %w", g.ID, err)
 	}
@@ -109,16 +115,37 @@ func (o *Office) GradingVersions(tx *storage.Tx) ([]GradingRules, error) {
 	return out, err
 }
 
-// ProposeGrading puts a new version up for consent. The body is YAML like ticket/grade/rules.yaml with a new version name and a day that
-// is not past; note says what changes and why. Nothing is graded by it before ConsentGrading.
-func (o *Office) ProposeGrading(tx *storage.Tx, body []byte, note string, by Actor) (GradingRules, error) {
+// GradingProposal is what ProposeGrading puts up for consent.
+type GradingProposal struct {
+	Body  []byte // YAML like ticket/grade/rules.yaml, with a new version name and a day that is not past
+	Words string // YAML like ticket/grade/lexicon.yaml; empty: the words of the program
+	Note  string // what changes and why
+	Trial GradingTrial
+}
+
+// Check reads a proposal and says what is wrong with it, before any tries it on tickets: the rules as they would grade.
+func (p GradingProposal) Check() (*grade.Rules, error) {
+	r, err := grade.ParseVersion(p.Body, p.Words)
+	if err != nil {
+		return nil, refuse("rules", "规则或词表不完整或有误：%v", err)
+	}
+	for _, x := range r.Broken() {
+		if x.Vital {
+			return nil, refuse("danger", "例句“%s”不再识别为%s，不能提出", x.Text, x.Name)
+		}
+	}
+	return r, nil
+}
+
+// ProposeGrading puts a new version up for consent. Nothing is graded by it before ConsentGrading.
+func (o *Office) ProposeGrading(tx *storage.Tx, p GradingProposal, by Actor) (GradingRules, error) {
 	if !by.officer() || !by.may(org.ManageRules) {
 		return GradingRules{}, noRole()
 	}
-	now, note := o.now(), strings.TrimSpace(note)
-	r, err := grade.ParseRules(body)
+	now, note := o.now(), strings.TrimSpace(p.Note)
+	r, err := p.Check()
 	if err != nil {
-		return GradingRules{}, refuse("rules", "规则不完整或有误：%v", err)
+		return GradingRules{}, err
 	}
 	day, err := workday.ParseDay(r.Effective)
 	switch {
@@ -140,13 +167,16 @@ func (o *Office) ProposeGrading(tx *storage.Tx, body []byte, note string, by Act
 	if err != nil {
 		return GradingRules{}, err
 	}
-	changes := before.Changes(r)
+	changes := append(before.Changes(r), before.WordChanges(r)...)
 	if len(changes) == 0 {
 		return GradingRules{}, refuse("same", "与现行规则没有差别")
 	}
-	g := GradingRules{ID: r.ID(), Version: r.Version, Effective: day, Body: string(body), Note: note, State: GradingProposed, ProposedBy: by.String(), ProposedAt: now}
-	_, err = tx.Exec(`INSERT INTO grade_rules (id, version, effective, body, note, state, proposed_by, proposed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		g.ID, g.Version, g.Effective, g.Body, g.Note, g.State, g.ProposedBy, storage.At(now))
+	g := GradingRules{ID: r.ID(), Version: r.Version, Effective: day, Body: string(p.Body), Note: note, Trial: p.Trial, State: GradingProposed, ProposedBy: by.String(), ProposedAt: now}
+	if !r.OwnWords() {
+		g.Words = p.Words
+	}
+	_, err = tx.Exec(`INSERT INTO grade_rules (id, version, effective, body, note, state, proposed_by, proposed_at, words, trial) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		g.ID, g.Version, g.Effective, g.Body, g.Note, g.State, g.ProposedBy, storage.At(now), g.Words, packed{g.Trial})
 	if err == nil {
 		_, err = audit.Append(tx, audit.Entry{Stream: "grading/" + g.Version, Type: "grading.proposed", Actor: by.String(), At: now, Rule: g.ID,
 			Payload: map[string]any{"effective": g.Effective, "changes": changes}})
@@ -176,8 +206,11 @@ func (o *Office) ConsentGrading(tx *storage.Tx, id string, consent bool, reason 
 	case !consent && reason == "":
 		return GradingRules{}, refuse("reason", "请说明不同意的理由")
 	}
-	if _, err := parseGrading(g.Body); err != nil && consent {
-		return GradingRules{}, refuse("rules", "规则不完整或有误：%v", err) // the program changed since it was proposed
+	if _, err := g.Rules(); err != nil && consent {
+		return GradingRules{}, refuse("rules", "规则或词表不完整或有误：%v", err) // the program changed since it was proposed
+	}
+	if consent && g.Trial.At.IsZero() {
+		return GradingRules{}, refuse("trial", "请先用历史诉求回测，再决定是否同意")
 	}
 	now := o.now()
 	g.State, g.DecidedBy, g.DecidedAt, g.Reason = GradingRefused, by.String(), now, reason

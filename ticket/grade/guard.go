@@ -4,20 +4,20 @@ import "fmt"
 
 // guardSpec is a guard as it stands in lexicon.yaml: words near a match that take it back.
 type guardSpec struct {
-	Scope     string `yaml:"scope"`     // clause, sentence (default) or text: how far it looks at most
-	Before    int    `yaml:"before"`    // characters before the match in which its words are looked for
-	After     int    `yaml:"after"`     // characters after it
-	Gaps      bool   `yaml:"gaps"`      // also before each word of the match that stands after a gap
-	Inside    bool   `yaml:"inside"`    // also inside the match
-	PastDates bool   `yaml:"dates"`     // a date more than a month back counts as a word
-	Longer    int    `yaml:"longer"`    // instead of words: the text is longer than this
-	Words     string `yaml:"words"`     //
-	Adjacent  string `yaml:"adjacent"`  // words that count only right before the match
-	Except    string `yaml:"except"`    // phrases in which a word does not count
-	Between   string `yaml:"between"`   // words that, standing between the word and the match, take the guard back
-	Unless    string `yaml:"unless"`    // words that, standing near, take the guard back
-	Reach     int    `yaml:"reach"`     // how near those of Unless, on either side
-	UnlessIn  string `yaml:"unless_in"` // words that take it back when the match itself holds them
+	Scope     string `yaml:"scope,omitempty"`     // clause, sentence (default) or text: how far it looks at most
+	Before    int    `yaml:"before,omitempty"`    // characters before the match in which its words are looked for
+	After     int    `yaml:"after,omitempty"`     // characters after it
+	Gaps      bool   `yaml:"gaps,omitempty"`      // also before each word of the match that stands after a gap
+	Inside    bool   `yaml:"inside,omitempty"`    // also inside the match
+	PastDates bool   `yaml:"dates,omitempty"`     // a date more than a month back counts as a word
+	Longer    int    `yaml:"longer,omitempty"`    // instead of words: the text is longer than this
+	Words     string `yaml:"words,omitempty"`     //
+	Adjacent  string `yaml:"adjacent,omitempty"`  // words that count only right before the match
+	Except    string `yaml:"except,omitempty"`    // phrases in which a word does not count
+	Between   string `yaml:"between,omitempty"`   // words that, standing between the word and the match, take the guard back
+	Unless    string `yaml:"unless,omitempty"`    // words that, standing near, take the guard back
+	Reach     int    `yaml:"reach,omitempty"`     // how near those of Unless, on either side
+	UnlessIn  string `yaml:"unless_in,omitempty"` // words that take it back when the match itself holds them
 }
 
 type guard struct {

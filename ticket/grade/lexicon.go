@@ -20,16 +20,16 @@ type lexiconSpec struct {
 type groupSpec struct {
 	Name   string   `yaml:"name"`
 	Factor string   `yaml:"factor"`
-	Guards []string `yaml:"guards"`
-	Find   string   `yaml:"find"`   // patterns, one a line
-	Not    string   `yaml:"not"`    // patterns that, overlapping a match, take it back
-	Soften []string `yaml:"soften"` // guards that do not take a match back but make it…
-	Softer string   `yaml:"softer"` // …this factor
-	Also   string   `yaml:"also"`   // another factor that softened words give besides
-	Yields string   `yaml:"yields"` // of this group and that factor, when both come from the text, the larger counts: the same people
-	Value  float64  `yaml:"value"`  // of matches without a number
-	Min    float64  `yaml:"min"`    // numbers below this say nothing
-	Route  []string `yaml:"route"`  // steps of the plan that these words ask for
+	Guards []string `yaml:"guards,omitempty"`
+	Find   string   `yaml:"find"`             // patterns, one a line
+	Not    string   `yaml:"not,omitempty"`    // patterns that, overlapping a match, take it back
+	Soften []string `yaml:"soften,omitempty"` // guards that do not take a match back but make it…
+	Softer string   `yaml:"softer,omitempty"` // …this factor
+	Also   string   `yaml:"also,omitempty"`   // another factor that softened words give besides
+	Yields string   `yaml:"yields,omitempty"` // of this group and that factor, when both come from the text, the larger counts: the same people
+	Value  float64  `yaml:"value,omitempty"`  // of matches without a number
+	Min    float64  `yaml:"min,omitempty"`    // numbers below this say nothing
+	Route  []string `yaml:"route,omitempty"`  // steps of the plan that these words ask for
 }
 
 type group struct {

@@ -12,7 +12,11 @@ import (
 
 // ParseRules reads a version of the rules (the content of a rules.yaml) that goes with the words of this program, and checks it like
 // LoadRules does.
-func ParseRules(body []byte) (*Rules, error) {
+func ParseRules(body []byte) (*Rules, error) { return ParseVersion(body, "") }
+
+// ParseVersion reads a version of the rules and of the words (the content of a lexicon.yaml; empty for those of the program), and checks
+// them like LoadRules does.
+func ParseVersion(body []byte, words string) (*Rules, error) {
 	var r Rules
 	if err := yaml.UnmarshalWithOptions(body, &r, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("grading rules: %w", err)
@@ -20,14 +24,21 @@ func ParseRules(body []byte) (*Rules, error) {
 	if err := r.check(); err != nil {
 		return nil, fmt.Errorf("grading rules: %w", err)
 	}
-	words, err := embedded.ReadFile("lexicon.yaml")
-	if err != nil {
-		return nil, fmt.Errorf("grading rules: %w", err)
+	own := defaults()
+	r.words, r.lex, r.own = own.words, own.lex, true // every rule set has all factors, so the words fit each
+	if words != "" && words != own.words {
+		spec, err := parseWords(words)
+		if err != nil {
+			return nil, err
+		}
+		if r.lex, err = spec.compile(r.byCode); err != nil {
+			return nil, fmt.Errorf("grading words: %w", err)
+		}
+		r.words, r.own = words, false
 	}
 	sum := sha256.New()
 	sum.Write(body)
-	sum.Write(words)
-	r.lex = defaults().lex // every rule set has all factors, so the words fit each
+	sum.Write([]byte(r.words))
 	r.id = r.Version + "/" + hex.EncodeToString(sum.Sum(nil))[:8]
 	return &r, nil
 }
@@ -39,6 +50,13 @@ func (r *Rules) YAML() ([]byte, error) {
 		return nil, fmt.Errorf("write grading rules: %w", err)
 	}
 	return b, nil
+}
+
+// Renamed is the rules under another name, day and author, as ParseRules reads them.
+func (r *Rules) Renamed(version, effective, author string) ([]byte, error) {
+	x := *r
+	x.Version, x.Effective, x.Author = version, effective, author
+	return x.YAML()
 }
 
 // Change is something that differs between two rule sets, in words for staff.

@@ -31,6 +31,8 @@ type Rules struct {
 
 	id     string
 	lex    *lexicon
+	words  string // YAML, as lexicon.yaml
+	own    bool   // the words are those of the program
 	byCode map[string]*FactorRule
 }
 
@@ -126,6 +128,7 @@ func LoadRules(fsys fs.FS) (*Rules, error) {
 			return fmt.Errorf("load grading rules: %w", err)
 		}
 		sum.Write(b)
+		r.words = string(b) // the last one read
 		if err := yaml.UnmarshalWithOptions(b, into, yaml.Strict()); err != nil {
 			return fmt.Errorf("load grading rules: %s: %w", name, err)
 		}
@@ -144,7 +147,7 @@ func LoadRules(fsys fs.FS) (*Rules, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load grading rules: lexicon.yaml: %w", err)
 	}
-	r.lex = lex
+	r.lex, r.own = lex, true
 	r.id = r.Version + "/" + hex.EncodeToString(sum.Sum(nil))[:8]
 	return &r, nil
 }
