@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/xuri/excelize/v2"
+
 	"lianxin/contact"
 	"lianxin/sms"
 	"lianxin/sms/sim"
@@ -231,6 +233,14 @@ func TestFiguresOfSeveralDaysAreExportedAsWorkbookAndCSV(t *testing.T) {
 	p := b.get("/survey/figures/export?from=2026-11-01&to=" + s.yesterday())
 	if p.status != 200 || !strings.HasPrefix(p.body, "PK") {
 		t.Errorf("workbook: %d %.10q", p.status, p.body)
+	}
+	book, err := excelize.OpenReader(strings.NewReader(p.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer book.Close()
+	if about, err := book.GetDocProps(); err != nil || !strings.Contains(about.Description, "导出人 贺长青") {
+		t.Errorf("the workbook does not say who took it out: %+v, %v", about, err)
 	}
 	csv := b.get("/survey/figures/export?from=2026-11-01&to=" + s.yesterday() + "&format=csv&table=3")
 	if csv.status != 200 || !strings.Contains(csv.body, "sim") || !strings.Contains(csv.body, "95%区间下限") {

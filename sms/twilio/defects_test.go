@@ -28,7 +28,7 @@ func TestD5EveryStatusOfTwilioIsTakenAndMeansSomething(t *testing.T) {
 				t.Errorf("%s is taken for %s, want %s", status, r.State, want)
 			}
 		}
-		if len(h.receipts) == before && want != sms.Accepted {
+		if len(h.receipts) == before {
 			t.Errorf("%s says nothing to us", status)
 		}
 	}
