@@ -120,11 +120,15 @@ func (n names) rank(id string) int {
 
 // below reports whether a unit is another or stands below it. Where the bureau as a whole is meant, only its own desk is.
 func (n names) below(unit, top string) bool {
-	for i := 0; unit != "" && i <= len(n.units); i++ {
-		if unit == top {
+	for i, x := 0, unit; x != "" && i <= len(n.units); i++ {
+		if x == top {
 			return i == 0 || n.units[top].Kind != org.Bureau
 		}
-		unit = n.units[unit].Parent
+		x = n.units[x].Parent
+	}
+	// Whoever took over what a unit did stands where it stood.
+	if into := n.units[top].Merged; into != "" && into != top {
+		return n.below(unit, into)
 	}
 	return false
 }

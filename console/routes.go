@@ -28,6 +28,7 @@ func (s *Server) routes(mux *http.ServeMux) {
 	s.telephoneRoutes(mux)
 	s.questionRoutes(mux)
 	s.dialRoutes(mux)
+	s.orgRoutes(mux)
 }
 
 // A menuGroup is what stands under one heading of the navigation.
@@ -95,6 +96,7 @@ var menu = []menuGroup{
 		{"/handset", "handset", "handset", org.UseHandset, nil},
 	}},
 	{"menu.system", []menuItem{
+		{"/org", "org", "people", org.ViewStaff, nil},
 		{"/persons", "persons", "people", org.ViewPersonal, nil},
 		{"/privacy", "privacy", "shield", org.ViewHealth, nil},
 		{"/connectors", "connectors", "plug", org.ViewHealth, nil},

@@ -73,7 +73,7 @@ func (g Register) AddStaff(tx *storage.Tx, s Staff, by string) (Staff, error) {
 		VALUES ($1, $2, $3, $4, $5, $6, TRUE, $7, $7)`, s.ID, s.Login, s.Name, s.Role, s.Unit, null(s.Extension), now)
 	if err == nil {
 		_, err = audit.Append(tx, audit.Entry{Stream: StaffStream(s.ID), Type: "staff.added", Actor: by, At: now.Time,
-			Payload: map[string]string{"login": s.Login, "role": string(s.Role), "unit": s.Unit, "extension": s.Extension}})
+			Payload: g.unitFacts(map[string]string{"login": s.Login, "role": string(s.Role), "unit": s.Unit, "extension": s.Extension})})
 	}
 	if err != nil {
 		return Staff{}, fmt.Errorf("add staff %s: %w", s.Login, err)
@@ -86,6 +86,16 @@ func (g Register) AddStaff(tx *storage.Tx, s Staff, by string) (Staff, error) {
 func (g Register) MoveStaff(tx *storage.Tx, id, unit, by string) error {
 	if _, err := GetUnit(tx, unit); err != nil {
 		return fmt.Errorf("move staff %s: %w", id, err)
+	}
+	s, err := GetStaff(tx, id)
+	if err != nil {
+		return fmt.Errorf("move: %w", err)
+	}
+	if s.Unit != unit {
+		if _, err := tx.Exec(`INSERT INTO org_former (staff_id, unit, left_at) VALUES ($1, $2, $3)
+			ON CONFLICT (staff_id, unit) DO UPDATE SET left_at = excluded.left_at`, id, s.Unit, storage.At(g.now())); err != nil {
+			return fmt.Errorf("move staff %s: %w", id, err)
+		}
 	}
 	return g.change(tx, id, by, "staff.moved", "unit", func(s Staff) string { return s.Unit }, unit)
 }
@@ -111,7 +121,7 @@ func (g Register) change(tx *storage.Tx, id, by, event, column string, old func(
 	_, err = tx.Exec(`UPDATE org_staff SET `+column+` = $2, changed = $3 WHERE id = $1`, id, value, storage.At(now))
 	if err == nil {
 		_, err = audit.Append(tx, audit.Entry{Stream: StaffStream(id), Type: event, Actor: by, At: now,
-			Payload: map[string]string{"from": old(s), "to": value}})
+			Payload: g.unitFacts(map[string]string{"from": old(s), "to": value})})
 	}
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", event, id, err)
@@ -131,7 +141,7 @@ func (g Register) SetStaffActive(tx *storage.Tx, id string, active bool, by stri
 		if active {
 			what = "staff.opened"
 		}
-		_, err = audit.Append(tx, audit.Entry{Stream: StaffStream(id), Type: what, Actor: by, At: now})
+		_, err = audit.Append(tx, audit.Entry{Stream: StaffStream(id), Type: what, Actor: by, At: now, Payload: g.unitFacts(nil)})
 	}
 	if err != nil {
 		return fmt.Errorf("open or close account %s: %w", id, err)
@@ -205,3 +215,6 @@ func AllStaff(tx *storage.Tx) ([]Staff, error) {
 }
 
 func normalLogin(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
+
+// LoginForm reports whether a text may be a login.
+func LoginForm(s string) bool { return loginForm.MatchString(normalLogin(s)) }

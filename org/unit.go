@@ -71,6 +71,7 @@ type Unit struct {
 	Parent   string // unit id; blank for the bureau itself
 	District string // GB/T 2260 code, blank for the whole city
 	Active   bool
+	Merged   string // the unit that took over what it did; blank for none
 	Created  time.Time
 	Changed  time.Time
 }
@@ -87,6 +88,10 @@ func UnitStream(id string) string { return "unit/" + id }
 // audit log. The zero Register is ready to use.
 type Register struct {
 	Now func() time.Time // nil is time.Now
+
+	Work   func(tx *storage.Tx, unit string) (int, error) // open tickets that a unit has to see to; nil where there are no tickets
+	Reason string                                         // why units are changed; goes into the log with each change
+	AsOf   string                                         // the day on which the changes took effect, such as 2026-11-01; blank is when they were entered
 }
 
 func (g Register) now() time.Time {
@@ -120,8 +125,8 @@ func (g Register) AddUnit(tx *storage.Tx, u Unit, by string) error {
 		VALUES ($1, $2, $3, $4, $5, $6, $7, TRUE, $8, $8)`,
 		u.ID, u.Name, u.Short, u.Kind, u.Police, null(u.Parent), u.District, storage.At(now))
 	if err == nil {
-		_, err = audit.Append(tx, audit.Entry{Stream: UnitStream(u.ID), Type: "unit.added", Actor: by, At: now, Payload: map[string]string{
-			"name": u.Name, "kind": string(u.Kind), "police": string(u.Police), "parent": u.Parent, "district": u.District}})
+		_, err = audit.Append(tx, audit.Entry{Stream: UnitStream(u.ID), Type: "unit.added", Actor: by, At: now, Payload: g.unitFacts(map[string]string{
+			"name": u.Name, "kind": string(u.Kind), "police": string(u.Police), "parent": u.Parent, "district": u.District})})
 	}
 	if err != nil {
 		return fmt.Errorf("add unit %s: %w", u.ID, err)
@@ -133,7 +138,7 @@ func (g Register) AddUnit(tx *storage.Tx, u Unit, by string) error {
 // stood before remains in the audit log (ORG-2); see Moves.
 func (g Register) MoveUnit(tx *storage.Tx, id, parent, by string) error {
 	// One move at a time: two that are each right could together make a loop.
-	if _, err := storage.All(tx, storage.Value[string], `SELECT id FROM org_unit WHERE parent IS NULL `+tx.ForUpdate()); err != nil {
+	if err := g.oneAtATime(tx); err != nil {
 		return fmt.Errorf("move unit %s: %w", id, err)
 	}
 	u, err := GetUnit(tx, id)
@@ -162,7 +167,7 @@ func (g Register) MoveUnit(tx *storage.Tx, id, parent, by string) error {
 	_, err = tx.Exec(`UPDATE org_unit SET parent = $2, changed = $3 WHERE id = $1`, id, parent, storage.At(now))
 	if err == nil {
 		_, err = audit.Append(tx, audit.Entry{Stream: UnitStream(id), Type: "unit.moved", Actor: by, At: now,
-			Payload: map[string]string{"from": u.Parent, "to": parent}})
+			Payload: g.unitFacts(map[string]string{"from": u.Parent, "to": parent})})
 	}
 	if err != nil {
 		return fmt.Errorf("move unit %s: %w", id, err)
@@ -186,7 +191,7 @@ func (g Register) RenameUnit(tx *storage.Tx, id, name, short, by string) error {
 	_, err = tx.Exec(`UPDATE org_unit SET name = $2, short = $3, changed = $4 WHERE id = $1`, id, name, short, storage.At(now))
 	if err == nil {
 		_, err = audit.Append(tx, audit.Entry{Stream: UnitStream(id), Type: "unit.renamed", Actor: by, At: now,
-			Payload: map[string]string{"from": u.Name, "to": name}})
+			Payload: g.unitFacts(map[string]string{"from": u.Name, "to": name})})
 	}
 	if err != nil {
 		return fmt.Errorf("rename unit %s: %w", id, err)
@@ -194,10 +199,10 @@ func (g Register) RenameUnit(tx *storage.Tx, id, name, short, by string) error {
 	return nil
 }
 
-// SetUnitActive opens or closes a unit. A closed one keeps its history and gets nothing new.
+// SetUnitActive opens or closes a unit, whatever stands in it: see CloseUnit. A closed one keeps its history and gets nothing new.
 func (g Register) SetUnitActive(tx *storage.Tx, id string, active bool, by string) error {
 	now := g.now()
-	n, err := tx.Exec(`UPDATE org_unit SET active = $2, changed = $3 WHERE id = $1`, id, active, storage.At(now))
+	n, err := tx.Exec(`UPDATE org_unit SET active = $2, merged_into = '', changed = $3 WHERE id = $1`, id, active, storage.At(now))
 	if err == nil && n == 0 {
 		err = storage.ErrNotFound
 	}
@@ -206,7 +211,7 @@ func (g Register) SetUnitActive(tx *storage.Tx, id string, active bool, by strin
 		if active {
 			what = "unit.opened"
 		}
-		_, err = audit.Append(tx, audit.Entry{Stream: UnitStream(id), Type: what, Actor: by, At: now})
+		_, err = audit.Append(tx, audit.Entry{Stream: UnitStream(id), Type: what, Actor: by, At: now, Payload: g.unitFacts(nil)})
 	}
 	if err != nil {
 		return fmt.Errorf("open or close unit %s: %w", id, err)
@@ -241,11 +246,11 @@ func Moves(tx *storage.Tx, unit string) ([]Move, error) {
 	return moves, nil
 }
 
-const selectUnit = `SELECT id, name, short, kind, police, COALESCE(parent, ''), district, active, created, changed FROM org_unit`
+const selectUnit = `SELECT id, name, short, kind, police, COALESCE(parent, ''), district, active, merged_into, created, changed FROM org_unit`
 
 func scanUnit(r storage.Row) (u Unit, err error) {
 	var created, changed storage.Time
-	err = r.Scan(&u.ID, &u.Name, &u.Short, &u.Kind, &u.Police, &u.Parent, &u.District, &u.Active, &created, &changed)
+	err = r.Scan(&u.ID, &u.Name, &u.Short, &u.Kind, &u.Police, &u.Parent, &u.District, &u.Active, &u.Merged, &created, &changed)
 	u.Created, u.Changed = created.Time, changed.Time
 	return u, err
 }
@@ -288,7 +293,7 @@ func Above(tx *storage.Tx, id string) ([]Unit, error) {
 			SELECT id, parent, 0 FROM org_unit WHERE id = $1
 			UNION ALL
 			SELECT u.id, u.parent, up.depth + 1 FROM org_unit u JOIN up ON u.id = up.parent WHERE up.depth < 20
-		) SELECT u.id, u.name, u.short, u.kind, u.police, COALESCE(u.parent, ''), u.district, u.active, u.created, u.changed
+		) SELECT u.id, u.name, u.short, u.kind, u.police, COALESCE(u.parent, ''), u.district, u.active, u.merged_into, u.created, u.changed
 		FROM up JOIN org_unit u ON u.id = up.id ORDER BY up.depth`, id)
 	if err != nil {
 		return nil, fmt.Errorf("units above %s: %w", id, err)
@@ -302,4 +307,17 @@ func null(s string) any {
 		return nil
 	}
 	return s
+}
+
+// UnitCode reports whether a text may be the id of a unit.
+func UnitCode(id string) bool { return unitID.MatchString(id) && len(id) <= 64 }
+
+// Kinds are the levels of units, from the bureau down.
+func Kinds() []Kind {
+	return []Kind{Bureau, Centre, Branch, Detachment, Brigade, Station, Window, Office}
+}
+
+// Polices are the branches of police work.
+func Polices() []Police {
+	return []Police{General, PublicView, Command, Inspection, Legal, PublicOrder, Criminal, Traffic, Household, BorderExit, Approval}
 }

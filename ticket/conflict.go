@@ -12,8 +12,9 @@ import (
 // Conflict is what an officer is accused of being: themselves, and the units they belong to. Whatever tells of a ticket that
 // accuses one of these is hidden from them, in other rooms too (I6).
 type Conflict struct {
-	Staff string
-	Units []string
+	Staff  string
+	Units  []string
+	Former []org.Former // units that they left, and those that concerned them there: what came in before stays hidden
 }
 
 // ConflictOf is the conflict of a viewer; nil for whoever nobody can accuse.
@@ -22,13 +23,24 @@ func (o *Office) ConflictOf(tx *storage.Tx, viewer Actor) (*Conflict, error) {
 		return nil, nil
 	}
 	c := &Conflict{Staff: viewer.ID}
-	above, err := org.Above(tx, viewer.Unit)
+	units, err := concerning(tx, viewer.Unit)
 	if err != nil {
 		return nil, fmt.Errorf("units of a viewer: %w", err)
 	}
-	for _, u := range above {
-		if u.Kind != org.Bureau || u.ID == viewer.Unit { // of the bureau as a whole only its own desk is meant
-			c.Units = append(c.Units, u.ID)
+	c.Units = units
+	left, err := org.FormerUnits(tx, viewer.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range left {
+		units, err := concerning(tx, f.Unit)
+		if err != nil {
+			return nil, fmt.Errorf("former units of a viewer: %w", err)
+		}
+		for _, u := range units {
+			if !slices.Contains(c.Units, u) {
+				c.Former = append(c.Former, org.Former{Unit: u, Left: f.Left})
+			}
 		}
 	}
 	if viewer.Unit != "" && !slices.Contains(c.Units, viewer.Unit) {
@@ -43,17 +55,8 @@ func (c *Conflict) Clear(column string, args []any) (string, []any) {
 	if c == nil {
 		return `1 = 1`, args
 	}
-	args = append(args, c.Staff)
-	cond := fmt.Sprintf(`(accused.accused_staff <> '' AND accused.accused_staff = $%d`, len(args))
-	var marks []string
-	for _, u := range c.Units {
-		args = append(args, u)
-		marks = append(marks, fmt.Sprintf(`$%d`, len(args)))
-	}
-	if len(marks) > 0 {
-		cond += ` OR accused.accused_unit IN (` + strings.Join(marks, `, `) + `)`
-	}
-	return `NOT EXISTS (SELECT 1 FROM ticket accused WHERE accused.id = ` + column + ` AND ` + cond + `))`, args
+	cond, args := c.accused("accused", args)
+	return `NOT EXISTS (SELECT 1 FROM ticket accused WHERE accused.id = ` + column + ` AND ` + cond + `)`, args
 }
 
 // Accuses reports whether the ticket accuses the viewer or one of their units.
@@ -69,4 +72,46 @@ func (o *Office) Accuses(tx *storage.Tx, ticketID string, viewer Actor) (bool, e
 		return false, fmt.Errorf("conflict with %s: %w", ticketID, err)
 	}
 	return n > 0, nil
+}
+
+// accused is the condition that a row of table ticket, under this name, accuses whom the conflict is of.
+func (c *Conflict) accused(name string, args []any) (string, []any) {
+	args = append(args, c.Staff)
+	cond := fmt.Sprintf(`(%s.accused_staff <> '' AND %s.accused_staff = $%d`, name, name, len(args))
+	var marks []string
+	for _, u := range c.Units {
+		args = append(args, u)
+		marks = append(marks, fmt.Sprintf(`$%d`, len(args)))
+	}
+	if len(marks) > 0 {
+		cond += ` OR ` + name + `.accused_unit IN (` + strings.Join(marks, `, `) + `)`
+	}
+	for _, f := range c.Former {
+		args = append(args, f.Unit, storage.At(f.Left))
+		cond += fmt.Sprintf(` OR %s.accused_unit = $%d AND %s.received_at < $%d`, name, len(args)-1, name, len(args))
+	}
+	return cond + `)`, args
+}
+
+// Accused reports whether a ticket accuses whom the conflict is of.
+func (c *Conflict) Accused(t Ticket) bool {
+	if c == nil {
+		return false
+	}
+	return t.AccusedStaff != "" && t.AccusedStaff == c.Staff || t.AccusedUnit != "" && (slices.Contains(c.Units, t.AccusedUnit) ||
+		slices.ContainsFunc(c.Former, func(f org.Former) bool { return f.Unit == t.AccusedUnit && t.ReceivedAt.Before(f.Left) }))
+}
+
+// concerning are the units whose doings concern the people of a unit; of the bureau as a whole only its own desk is meant.
+func concerning(tx *storage.Tx, unit string) (ids []string, err error) {
+	if unit == "" {
+		return nil, nil
+	}
+	all, err := org.Implicated(tx, unit)
+	for _, u := range all {
+		if u.Kind != org.Bureau || u.ID == unit {
+			ids = append(ids, u.ID)
+		}
+	}
+	return ids, err
 }

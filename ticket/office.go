@@ -149,11 +149,8 @@ func (o *Office) within(tx *storage.Tx, unit, accused string) (bool, error) {
 	if unit == accused {
 		return true, nil
 	}
-	above, err := org.Above(tx, unit)
-	if err != nil {
-		return false, err
-	}
-	return slices.ContainsFunc(above, func(u org.Unit) bool { return u.ID == accused && u.Kind != org.Bureau }), nil
+	units, err := concerning(tx, unit)
+	return slices.Contains(units, accused), err
 }
 
 // notAccused keeps the accused unit and officer away from the ticket in every part (I6).
@@ -165,11 +162,14 @@ func (d *dossier) notAccused(by Actor) error {
 	if t.AccusedStaff != "" && by.ID == t.AccusedStaff {
 		return refuse("accused", "该诉求涉及您本人，依规回避")
 	}
-	in, err := d.o.within(d.tx, by.Unit, t.AccusedUnit)
+	if t.AccusedUnit == "" {
+		return nil
+	}
+	c, err := d.o.ConflictOf(d.tx, by)
 	if err != nil {
 		return fmt.Errorf("accused unit of %s: %w", t.ID, err)
 	}
-	if in {
+	if c.Accused(*t) {
 		return refuse("accused", "该诉求涉及您所在单位，依规回避")
 	}
 	return nil

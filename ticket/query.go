@@ -127,17 +127,15 @@ func (o *Office) visible(tx *storage.Tx, q *query, viewer Actor) error {
 			JOIN oversee_matter o ON o.id = t.matter_id WHERE o.kind = 'consult' AND m.member = ?))`, viewer.String(), viewer.String())
 	}
 	q.and(`accused_staff <> ?`, viewer.ID)
-	above, err := org.Above(tx, viewer.Unit)
+	c, err := o.ConflictOf(tx, viewer)
 	if err != nil {
 		return err
 	}
-	for _, u := range above {
-		if u.Kind != org.Bureau || u.ID == viewer.Unit {
-			q.and(`accused_unit <> ?`, u.ID)
-		}
+	for _, u := range c.Units {
+		q.and(`accused_unit <> ?`, u)
 	}
-	if len(above) == 0 && viewer.Unit != "" {
-		q.and(`accused_unit <> ?`, viewer.Unit)
+	for _, f := range c.Former {
+		q.and(`(accused_unit <> ? OR received_at >= ?)`, f.Unit, storage.At(f.Left))
 	}
 	return nil
 }

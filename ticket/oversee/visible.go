@@ -79,6 +79,10 @@ func (d *Desk) visible(tx *storage.Tx, c *conds, k Kind, viewer ticket.Actor) er
 			accuses += ` OR t.accused_unit IN (` + marks(len(conflict.Units)) + `)`
 			args = append(args, values(conflict.Units)...)
 		}
+		for _, f := range conflict.Former {
+			accuses += ` OR t.accused_unit = ? AND t.received_at < ?`
+			args = append(args, f.Unit, storage.At(f.Left))
+		}
 		clear := `NOT EXISTS (SELECT 1 FROM oversee_ticket o JOIN ticket t ON t.id = o.ticket_id WHERE o.matter_id = oversee_matter.id AND (` + accuses + `))`
 		if k == KindTopic { // of a matter of many people one ticket that accuses keeps nobody away
 			clear = `((SELECT COUNT(*) FROM oversee_ticket o WHERE o.matter_id = oversee_matter.id) > 1 OR ` + clear + `)`
