@@ -55,7 +55,9 @@ func TestI6FollowsPeopleWhoMoveAndUnitsThatMerge(t *testing.T) {
 		for _, who := range []Actor{h.handlerB, h.reviewerB} {
 			h.hidden(k, who)
 		}
-		h.must(func(tx *storage.Tx) (Ticket, error) { return h.Accept(tx, k.ID, Acceptance{Kind: Complaint}, h.dispatcher) })
+		h.must(func(tx *storage.Tx) (Ticket, error) {
+			return h.Accept(tx, k.ID, Acceptance{Kind: Complaint}, h.dispatcher)
+		})
 		h.refused("accused_unit", func(tx *storage.Tx) error {
 			_, err := h.Dispatch(tx, k.ID, Dispatching{Host: unitB}, h.dispatcher)
 			return err
