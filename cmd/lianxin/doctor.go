@@ -399,7 +399,11 @@ func (d *doctor) nat() {
 		public = public || !p.Addr().IsPrivate()
 	}
 	outside := false // a trunk on the internet
-	for _, t := range d.cfg.Trunks {
+	addrsOfTrunks := slices.Clone(d.cfg.Trunks)
+	for _, t := range d.cfg.Telephony.Trunks {
+		addrsOfTrunks = append(addrsOfTrunks, t.From...)
+	}
+	for _, t := range addrsOfTrunks {
 		if p, err := prefix(t); err == nil && !p.Addr().IsPrivate() && !p.Addr().IsLoopback() {
 			outside = true
 		}
@@ -419,15 +423,72 @@ func (d *doctor) nat() {
 	}
 }
 
-// trunks asks every trunk with one address whether it is there.
-func (d *doctor) trunks(context.Context) {
+// trunks asks every trunk with one address whether it is there, and every one that calls go to.
+func (d *doctor) trunks(ctx context.Context) {
+	const do = "check the network and the firewall (UDP 5060 both ways); some carriers answer OPTIONS from agreed addresses only"
 	for _, t := range d.cfg.Trunks {
 		p, err := prefix(t)
 		if err != nil || !p.IsSingleIP() {
 			continue
 		}
-		d.options("trunk "+t, net.JoinHostPort(p.Addr().String(), "5060"), "check the network and the firewall (UDP 5060 both ways); some carriers answer OPTIONS from agreed addresses only")
+		d.options("trunk "+t, net.JoinHostPort(p.Addr().String(), "5060"), do)
 	}
+	for _, t := range d.cfg.Telephony.Trunks {
+		if t.Proxy == "" {
+			continue
+		}
+		check := "trunk " + t.Name
+		network, addr, err := proxyAddress(ctx, t.Proxy, d.wait)
+		switch {
+		case err != nil:
+			d.bad(check, "its proxy "+t.Proxy+" has no address: "+err.Error(), "check the name with the carrier, and the name server of this machine")
+		case network == "udp":
+			d.options(check, addr, do)
+		default:
+			c, err := net.DialTimeout("tcp", addr, d.wait)
+			if err != nil {
+				d.bad(check, err.Error(), "check the network and the firewall")
+				continue
+			}
+			c.Close()
+			d.ok(check, "%s takes connections", addr)
+		}
+	}
+}
+
+// proxyAddress is where the proxy of a trunk is reached: by its service records (RFC 3263) when it is a name without a port.
+func proxyAddress(ctx context.Context, uri string, wait time.Duration) (network, addr string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	scheme, rest, _ := strings.Cut(uri, ":")
+	rest, params, _ := strings.Cut(rest, ";")
+	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
+		rest = rest[i+1:]
+	}
+	network, port, service := "udp", "5060", "sip"
+	transport := strings.ToLower(params)
+	switch {
+	case scheme == "sips", strings.Contains(transport, "transport=tls"):
+		network, port, service = "tcp", "5061", "sips"
+	case strings.Contains(transport, "transport=tcp"):
+		network = "tcp"
+	}
+	host, given, err := net.SplitHostPort(rest)
+	if err == nil {
+		port = given
+	} else {
+		host = strings.Trim(rest, "[]")
+		if _, ip := netip.ParseAddr(host); ip != nil {
+			if _, list, err := net.DefaultResolver.LookupSRV(ctx, service, network, host); err == nil && len(list) > 0 {
+				host, port = strings.TrimSuffix(list[0].Target, "."), fmt.Sprint(list[0].Port)
+			}
+		}
+	}
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return "", "", err
+	}
+	return network, net.JoinHostPort(ips[0].Unmap().String(), port), nil
 }
 
 // certificate looks at a pair of files.

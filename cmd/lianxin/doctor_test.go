@@ -82,15 +82,26 @@ func TestTheDoctorFindsWhatIsWrongAndSaysWhatToDo(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
+	takes, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer takes.Close()
+	file := filepath.Join(t.TempDir(), "lianxin.yaml")
+	text := "telephony:\n  trunks:\n    - {name: deaf, proxy: \"sip:" + taken.LocalAddr().String() + "\"}\n    - {name: there, proxy: \"sip:" + takes.Addr().String() + ";transport=tcp\"}\n    - {name: unknown, proxy: \"sip:trunk.invalid\"}\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	expired, key := selfSigned(t, -time.Hour)
 	soon, key2 := selfSigned(t, 10*24*time.Hour)
 	status, rep, by := examine(t, "--data", dir, "--http", "127.0.0.1:0", "--sip", taken.LocalAddr().String(), "--rtp-ports", "40000-40099", "--max-calls", "300",
-		"--trunk", "127.0.0.77", "--tls-cert", expired, "--tls-key", key, "--sip-tls", "127.0.0.1:0", "--sip-cert", soon, "--sip-key", key2)
+		"--config", file, "--trunk", "127.0.0.77", "--tls-cert", expired, "--tls-key", key, "--sip-tls", "127.0.0.1:0", "--sip-cert", soon, "--sip-key", key2)
 	if status != 1 || rep.OK || rep.Running {
 		t.Errorf("status %d, %+v", status, rep)
 	}
 	for check, want := range map[string]string{
 		"data folder": "problem", "database": "problem", "SIP address": "problem", "trunk 127.0.0.77": "problem",
+		"trunk deaf": "problem", "trunk there": "ok", "trunk unknown": "problem",
 		"console's certificate": "problem", "SIP certificate": "warning", "flow files": "ok",
 	} {
 		if f := by[check]; f.Level != want {

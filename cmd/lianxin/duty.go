@@ -18,17 +18,22 @@ import (
 // dutyLook is how often the roster is held against the board.
 const dutyLook = 15 * time.Second
 
-// duty keeps the board in line with seats and rosters, and raises an alert when a queue that is open has had nobody on duty for too long.
+// duty keeps the board in line with seats and rosters, and raises an alert when a queue that is open has had nobody on duty for too long,
+// or a trunk has been away.
 func (c *centre) duty(ctx context.Context) error {
 	tick := time.NewTicker(dutyLook)
 	defer tick.Stop()
 	empty := map[string]time.Time{} // queue → since when nobody is there
+	away := map[string]time.Time{}  // trunk → since when it does not work
 	for {
 		if err := c.seatOperators(ctx); err != nil && ctx.Err() == nil {
 			c.log.Error("desk: seats and rosters", "err", err)
 		}
 		if err := c.watchQueues(ctx, empty, time.Now()); err != nil && ctx.Err() == nil {
 			c.log.Error("desk: watch over queues", "err", err)
+		}
+		if err := c.watchTrunks(ctx, away, time.Now()); err != nil && ctx.Err() == nil {
+			c.log.Error("sip: watch over trunks", "err", err)
 		}
 		select {
 		case <-ctx.Done():

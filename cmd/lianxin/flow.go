@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
 	"time"
@@ -89,6 +91,11 @@ func (f *flowTryCmd) Run(ctx context.Context, m *Main, cfg *Config) error {
 		return err
 	}
 	day := workday.DayOf(now)
-	return fl.Try(ctx, m.In, m.Out, func(key string) string { return set.Text(key) },
+	err = fl.Try(ctx, m.In, m.Out, func(key string) string { return set.Text(key) },
 		flow.Facts{Now: now, Workday: calendar.IsWorkday(day), Holiday: calendar.IsHoliday(day), Caller: "new"})
+	if errors.Is(err, io.EOF) {
+		fmt.Fprintln(m.Out)
+		return errors.New("the input ended before the call did; one line is one chance to press keys, an empty one is silence")
+	}
+	return err
 }

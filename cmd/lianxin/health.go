@@ -18,7 +18,11 @@ import (
 func (c *centre) health(ctx context.Context) []console.Part {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	return []console.Part{c.storageHealth(ctx), c.sipHealth(), c.mediaHealth(), c.softphoneHealth(), c.deskHealth(ctx), c.smsHealth(ctx), c.diskHealth(), c.recordingHealth()}
+	parts := []console.Part{c.storageHealth(ctx), c.sipHealth(), c.mediaHealth(), c.softphoneHealth(), c.deskHealth(ctx), c.smsHealth(ctx), c.diskHealth(), c.recordingHealth()}
+	if p, any := c.trunkHealth(); any {
+		parts = append(parts, p)
+	}
+	return parts
 }
 
 func (c *centre) storageHealth(ctx context.Context) console.Part {
@@ -114,7 +118,7 @@ func freeBytes(dir string) (uint64, error) {
 // metrics is what GET /metrics shows: the process, and each room's own figures, read when asked for.
 func (c *centre) metrics() prometheus.Gatherer {
 	r := prometheus.NewRegistry()
-	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), figures{c}, queueFigures{c})
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), figures{c}, queueFigures{c}, trunkFigures{c})
 	return r
 }
 

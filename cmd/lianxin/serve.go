@@ -212,13 +212,6 @@ func (c *centre) journal(ctx context.Context) {
 	}
 }
 
-// repaired tells of what the board had to put right by itself: a bug or a crash elsewhere.
-func (c *centre) repaired(repairs []desk.Repair) {
-	for _, r := range repairs {
-		c.log.Error("desk: repaired", "kind", r.Kind, "extension", r.Extension, "call", r.CallID, "what", r.What)
-	}
-}
-
 // tellPages passes on to open pages that something on the board or in a call changed.
 func (c *centre) tellPages(ctx context.Context) {
 	calls, board := c.hotline.Watch(ctx), c.board.Subscribe(ctx)
