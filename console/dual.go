@@ -113,10 +113,8 @@ func (s *Server) importIncidents(w http.ResponseWriter, r *http.Request, u *user
 		s.problem(w, r, http.StatusForbidden, "forbidden")
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxUpload)
-	file, _, err := r.FormFile("file")
-	if err != nil {
-		s.showDual(w, r, u, http.StatusUnprocessableEntity, nil, translate(s.lang(r), "import-no-file"))
+	file, ok := s.fileOf(w, r, maxUpload, func(problem string) { s.showDual(w, r, u, http.StatusUnprocessableEntity, nil, problem) })
+	if !ok {
 		return
 	}
 	defer file.Close()
@@ -190,10 +188,8 @@ func (s *Server) importPopulation(w http.ResponseWriter, r *http.Request, u *use
 		s.problem(w, r, http.StatusForbidden, "forbidden")
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxUpload)
-	file, _, err := r.FormFile("file")
-	if err != nil {
-		s.showSilence(w, r, u, http.StatusUnprocessableEntity, translate(s.lang(r), "import-no-file"))
+	file, ok := s.fileOf(w, r, maxUpload, func(problem string) { s.showSilence(w, r, u, http.StatusUnprocessableEntity, problem) })
+	if !ok {
 		return
 	}
 	defer file.Close()

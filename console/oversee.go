@@ -26,6 +26,8 @@ func (s *Server) overseeRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /oversee/{kind}/act/{action}", s.signedIn(s.matterAct))
 	mux.HandleFunc("GET /oversee/{kind}/{id}", s.signedIn(s.matterPage))
 	mux.HandleFunc("POST /oversee/{kind}/{id}/act/{action}", s.signedIn(s.matterAct))
+	mux.HandleFunc("POST /oversee/mediation/{id}/papers/add", s.signedIn(s.addPaper))
+	mux.HandleFunc("GET /oversee/mediation/{id}/papers/{version}", s.signedIn(s.takePaper))
 	mux.HandleFunc("GET /oversee/rules", s.may(org.ViewAlerts, s.warnRules))
 	mux.HandleFunc("POST /oversee/rules", s.may(org.ManageRules, s.setWarnRules))
 	mux.HandleFunc("GET /oversee/rules/settings", s.may(org.ManageRules, s.ruleSettings))
@@ -253,8 +255,12 @@ func (s *Server) listMatters(w http.ResponseWriter, r *http.Request, u *user, bl
 }
 
 func (s *Server) viewMatter(w http.ResponseWriter, r *http.Request, u *user) (v *matterView, ok bool) {
+	return s.viewMatterOf(w, r, u, oversee.Kind(r.PathValue("kind")), r.PathValue("id"))
+}
+
+func (s *Server) viewMatterOf(w http.ResponseWriter, r *http.Request, u *user, k oversee.Kind, id string) (v *matterView, ok bool) {
 	err := s.DB.View(r.Context(), func(tx *storage.Tx) (err error) {
-		v, err = s.readMatter(tx, s.lang(r), u, oversee.Kind(r.PathValue("kind")), r.PathValue("id"))
+		v, err = s.readMatter(tx, s.lang(r), u, k, id)
 		return err
 	})
 	if errors.Is(err, storage.ErrNotFound) {

@@ -48,6 +48,7 @@ func (s *Server) overseeAPI(api huma.API) {
 	huma.Post(api, "/api/v1/oversight/{kind}/act/{action}", s.apiOpenMatter, named("open-matter", "Open a matter: the action and fields of the form on its page"), created)
 	huma.Post(api, "/api/v1/oversight/{kind}/{id}/act/{action}", s.apiMatterAct, named("act-on-matter", "Run a command on a matter: the action and fields of the form on its page"))
 	s.dualAPI(api)
+	s.paperAPI(api)
 	huma.Get(api, "/api/v1/warnings", s.apiWarnings, named("list-warning-rules", "Rules of early warning with their figures of the last days"))
 }
 

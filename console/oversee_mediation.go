@@ -79,6 +79,7 @@ func (v *matterView) fillMediation(x *oversee.Mediation) {
 		list = append(list, overItem{Head: v.stamp(s.At), Text: v.text(s.Text), Note: fmt.Sprintf("%s %s %s", v.names.Who(s.By), s.Place, translate(v.lang, "o-present-n", s.Present))})
 	}
 	v.section("sessions", list...)
+	v.fillPapers(x)
 	v.section("agreement", overItem{Text: v.text(x.Agreement)})
 	var kept []overItem
 	for _, k := range x.Kept {

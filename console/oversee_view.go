@@ -34,6 +34,11 @@ type matterView struct {
 	Panel    []panelForm
 	Look     string
 
+	// Of a mediation: versions of its agreement, who may take and hand in one.
+	Papers                     []paperView
+	MayTake, MayAdd, HasSigned bool
+	PaperError                 string
+
 	me    *user
 	names names
 	lang  string

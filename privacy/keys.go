@@ -55,6 +55,7 @@ var Columns = []Column{
 	{"call_trace", "call_id", "body", "call.trace", false},
 	{"call_block", "id", "number_sealed", "call.block", false},
 	{"org_handover", "id", "note_sealed", "org.handover", false},
+	{"oversee_paper", "id", "sealed", "oversee.paper", false},
 	{"person_request", "id", "ground", "person.ground", false},
 	{"person_request", "id", "change", "person.change", false},
 	{"person_request", "id", "note", "person.note", false},

@@ -267,6 +267,7 @@ func (k *Keeper) eraseTicket(tx *storage.Tx, id, because string) error {
 	}
 	for _, q := range []string{
 		`UPDATE channel_attachment SET sealed = NULL WHERE ticket_id = $1`,
+		`UPDATE oversee_paper SET sealed = NULL WHERE matter_id IN (SELECT matter_id FROM oversee_ticket WHERE ticket_id = $1)`, // agreements name the parties
 		`UPDATE channel_receipt SET lat = '', lng = '', open = FALSE, digest = '', code_hash = '', rate_hash = NULL WHERE ticket_id = $1`,
 		`UPDATE channel_reply SET body = '' WHERE ticket_id = $1`,
 		`DELETE FROM channel_outbox WHERE ticket_id = $1 AND state <> 'due'`,

@@ -25,6 +25,7 @@ type Mediation struct {
 	Agreement  ticket.Text   `json:"agreement,omitzero"`
 	AgreedAt   time.Time     `json:"agreed_at,omitzero"`
 	Paper      string        `json:"paper,omitzero"` // number of the written agreement, where it is kept
+	Papers     []Paper       `json:"papers,omitempty"`
 	Kept       []ticket.Text `json:"kept,omitempty"` // notes on how the agreement is carried out
 	Explained  ticket.Text   `json:"explained,omitzero"`
 	ExplainBy  string        `json:"explain_by,omitzero"`

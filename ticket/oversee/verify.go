@@ -161,6 +161,17 @@ func verify(tx *storage.Tx, r raw, stream string) (out []string, err error) {
 			out = append(out, column+" rows differ from the events")
 		}
 	}
+	if r.kind == KindMediation {
+		var m Mediation
+		if err := json.Unmarshal([]byte(r.body), &m); err != nil {
+			return append(out, "its row cannot be read"), nil
+		}
+		papers, err := papersAsTold(tx, &m)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, papers...)
+	}
 	texts, err := ticket.CheckTexts(tx, stream, events)
 	slices.Sort(out)
 	return append(out, texts...), err
