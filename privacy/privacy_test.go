@@ -152,8 +152,8 @@ func TestEverySealedColumnOfTheSchemaIsListed(t *testing.T) {
 
 // unsealed are columns of bytes that hold nothing personal, or are sealed under the key of their row and keep it.
 var unsealed = map[string]bool{
-	"poll.public_key":    true,
-	"poll_ballot.sealed": true, // for the poll's own key, which is outside the database and destroyed at the end
+	"poll.public_key":      true,
+	"poll_ballot.sealed":   true,                                   // for the poll's own key, which is outside the database and destroyed at the end
 	"poll_key_wish.sealed": true, "poll_key_wish.public_key": true, // of one poll, gone with its end
 }
 

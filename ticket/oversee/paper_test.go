@@ -23,7 +23,9 @@ func TestASignedAgreementIsReplacedByANewVersionOnlyAndEveryDownloadIsLogged(t *
 		})
 		pdf := func(s string) []byte { return []byte("%PDF-1.7\n" + s) }
 		add := func(content []byte, signed bool, why string) func(tx *storage.Tx) (Mediation, error) {
-			return func(tx *storage.Tx) (Mediation, error) { return h.desk.AddPaper(tx, x.ID, content, signed, why, h.handlerA) }
+			return func(tx *storage.Tx) (Mediation, error) {
+				return h.desk.AddPaper(tx, x.ID, content, signed, why, h.handlerA)
+			}
 		}
 		refused(h, "state", add(pdf("稿"), false, ""))
 		must(h, func(tx *storage.Tx) (Mediation, error) {
@@ -32,7 +34,9 @@ func TestASignedAgreementIsReplacedByANewVersionOnlyAndEveryDownloadIsLogged(t *
 		refused(h, "file", add([]byte("MZ\x90 an executable"), false, ""))
 		refused(h, "file", add(nil, false, ""))
 		refused(h, "file", add(append(pdf(""), make([]byte, MaxPaper)...), false, ""))
-		refused(h, "role", func(tx *storage.Tx) (Mediation, error) { return h.desk.AddPaper(tx, x.ID, pdf("别人"), false, "", h.handlerB) })
+		refused(h, "role", func(tx *storage.Tx) (Mediation, error) {
+			return h.desk.AddPaper(tx, x.ID, pdf("别人"), false, "", h.handlerB)
+		})
 		must(h, add(pdf("稿"), false, ""))
 		must(h, add(pdf("签字"), true, ""))
 		refused(h, "same", add(pdf("签字"), true, "重复"))
@@ -53,7 +57,10 @@ func TestASignedAgreementIsReplacedByANewVersionOnlyAndEveryDownloadIsLogged(t *
 		if s, err := take(2); err != nil || s != string(pdf("签字")) {
 			t.Errorf("%q, %v", s, err)
 		}
-		refused(h, "role", func(tx *storage.Tx) (Mediation, error) { m, _, _, err := h.desk.ReadPaper(tx, x.ID, 1, h.caller); return m, err })
+		refused(h, "role", func(tx *storage.Tx) (Mediation, error) {
+			m, _, _, err := h.desk.ReadPaper(tx, x.ID, 1, h.caller)
+			return m, err
+		})
 		h.view(func(tx *storage.Tx) error {
 			events, err := audit.Stream(tx, "mediation-paper/"+x.ID)
 			if len(events) != 1 || events[0].Actor != h.handlerA.String() || !strings.Contains(string(events[0].Payload), `"version":2`) {
