@@ -36,8 +36,9 @@ type ladders struct {
 }
 
 type ladder struct {
-	owner *leg
-	legs  []*leg // dialled for it
+	owner *leg      // nil once it is buried
+	told  *LegTrace // then: what it told
+	legs  []*leg    // dialled for it
 }
 
 const (
@@ -66,7 +67,19 @@ func (b *ladders) join(l *leg, call string) {
 	delete(b.m, l.id)
 	if len(ld.legs) < mostLegs {
 		ld.legs = append(ld.legs, l)
-		l.captured.Store(ld.owner.captured.Load())
+		if ld.owner != nil {
+			l.captured.Store(ld.owner.captured.Load())
+		}
+	}
+}
+
+// bury keeps what the owner of a ladder tells in the place of the leg itself.
+func (b *ladders) bury(l *leg) {
+	told := l.told()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if ld := b.m[l.id]; ld != nil && ld.owner == l {
+		ld.owner, ld.told = nil, &told
 	}
 }
 
@@ -84,14 +97,31 @@ func (b *ladders) legs(call string) []*leg {
 	if ld == nil {
 		return nil
 	}
+	if ld.owner == nil {
+		return slices.Clone(ld.legs)
+	}
 	return append([]*leg{ld.owner}, ld.legs...)
+}
+
+// told is what the owner of a ladder told before it was buried.
+func (b *ladders) told(call string) []LegTrace {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if ld := b.m[call]; ld != nil && ld.told != nil {
+		return []LegTrace{*ld.told}
+	}
+	return nil
 }
 
 // Ladder tells of every leg of a call, the caller's first, while it is up and for half a minute afterwards. It is nil when there is
 // no such call.
 func (s *Server) Ladder(call string) []LegTrace {
-	var out []LegTrace
-	for _, l := range s.ladders.legs(call) {
+	legs := s.ladders.legs(call)
+	out := s.ladders.told(call) // after legs: an owner that is buried between the two is found twice rather than not at all
+	for _, l := range legs {
+		if len(out) > 0 && out[0].ID == l.id {
+			continue
+		}
 		out = append(out, l.told())
 	}
 	slices.SortStableFunc(out, func(a, b LegTrace) int { return a.Started.Compare(b.Started) })

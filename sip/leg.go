@@ -341,11 +341,16 @@ func (l *leg) endLocked(by By, cause string, code int) {
 	if l.media != nil {
 		l.media.Shut()
 	}
-	if l.inv != nil {
+	incoming := l.inv != nil
+	if incoming {
 		s.leaves(b)
 	}
 	l.inv, l.invTx, l.offer, l.remote, l.early = nil, nil, nil, nil, early{} // the stream stays for an answer that crosses the BYE; thousands of ended calls are remembered at a time
-	s.lingering.put(l)
+	if incoming {
+		s.burying.put(l)
+	} else {
+		s.lingering.put(l)
+	}
 	s.told.put(l.id)
 }
 

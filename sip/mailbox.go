@@ -77,6 +77,15 @@ func (m *mailbox) deliver(req *gosip.Request, tx serverTx) {
 	m.work()
 }
 
+// rest is the CSeq of the last request, and whether none is being handled or waiting for its turn. It does not wait.
+func (m *mailbox) rest() (last uint32, idle bool) {
+	if !m.mu.TryLock() {
+		return 0, false
+	}
+	defer m.mu.Unlock()
+	return m.last, len(m.held) == 0
+}
+
 // work handles what is due. mu is held.
 func (m *mailbox) work() {
 	for len(m.held) > 0 {

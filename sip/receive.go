@@ -74,7 +74,7 @@ func (s *Server) receive(req *gosip.Request, tx serverTx) {
 		} else if l := s.earlyOf(req); l != nil && req.Method == gosip.UPDATE {
 			l.note(false, req.Source(), summary(req))
 			l.updated(req, tx)
-		} else {
+		} else if !s.departed(req, tx) {
 			s.respond(req, tx, 481, "")
 		}
 		return

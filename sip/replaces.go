@@ -55,6 +55,9 @@ func (s *Server) replacing(req *gosip.Request) (old *leg, code int) {
 		return nil, 400
 	}
 	if old = s.replaced(id); old == nil {
+		if s.isOver(id) {
+			return nil, 603
+		}
 		return nil, 481
 	}
 	old.mu.Lock()

@@ -58,13 +58,16 @@ type Server struct {
 
 	mu       sync.Mutex
 	dialogs  map[dialogID]*leg
+	graves   map[graveKey]grave  // dialogs that are over
 	dialling map[dialogID]*leg   // calls of ours, by a dialogID without remote tag
 	requests map[requestID]heard // initial INVITEs of late, to tell merged from new (RFC 3261 8.2.2.2)
 	draining bool
 	closed   bool
 
 	ladders   ladders
-	lingering *lapse[*leg]      // ended calls, until their late requests need no answer any more
+	burying   *lapse[*leg]      // calls that have just ended
+	buried    *lapse[graveKey]  // and their graves, until late requests need no answer any more
+	lingering *lapse[*leg]      // ended calls that stay whole until then
 	told      *lapse[string]    // their ladders
 	past      *lapse[requestID] // initial INVITEs of late
 	captures  captures
@@ -107,6 +110,7 @@ func New(cfg Config, engine *media.Engine) (*Server, error) {
 	s.early.coming, s.early.calls, s.early.cancels = map[branch]time.Time{}, map[branch]*leg{}, map[branch]*lateCancel{}
 	s.alive.m = map[*leg]struct{}{}
 	s.dialogs, s.dialling, s.requests = map[dialogID]*leg{}, map[dialogID]*leg{}, map[requestID]heard{}
+	s.graves = map[graveKey]grave{}
 	var err error
 	s.tls, err = newCredentials(cfg.TLS, func(err error) { s.log.Error("sip: the old certificate stays in use", "err", err) })
 	if err != nil {
@@ -122,6 +126,8 @@ func New(cfg Config, engine *media.Engine) (*Server, error) {
 	lib := slog.New(newSampled(cfg.Log.Handler()))
 	s.lib, s.parser, s.replies, s.crew = lib, gosip.NewParser(), newReplies(s), &crew{handle: s.begin}
 	s.lingering = newLapse(64*s.t1+gapSeen, s.safely, s.forget)
+	s.burying = newLapse(buriedAfter, s.safely, s.bury)
+	s.buried = newLapse(64*s.t1, s.safely, s.forgetGrave)
 	s.told = newLapse(ladderRemains, s.safely, s.ladders.forget)
 	s.past = newLapse(stragglers, s.safely, s.outlive)
 	s.tpl = gosip.NewTransportLayer(net.DefaultResolver, gosip.NewParser(), nil, gosip.WithTransportLayerLogger(lib))
@@ -186,6 +192,8 @@ func (s *Server) Serve(ctx context.Context, handle func(context.Context, Call)) 
 	stop()
 	running.Wait()
 	s.replies.close()
+	s.burying.stop()
+	s.buried.stop()
 	s.lingering.stop()
 	s.told.stop()
 	s.past.stop()

@@ -30,6 +30,9 @@ func (t *trace) add(l TraceLine) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.seen++
+	if n := len(t.first); n > 0 && t.first[n-1].Peer == l.Peer {
+		l.Peer = t.first[n-1].Peer // thousands of ended calls are remembered at a time: one copy will do
+	}
 	if t.first == nil {
 		t.first = make([]TraceLine, 0, tracedShort)
 	}
