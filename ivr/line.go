@@ -212,6 +212,8 @@ func (v *visit) Private(on bool) {
 	v.pad.private = on
 	v.padLock.Unlock()
 	v.call.Media().Private(on)
+	v.recLock.Lock()
+	defer v.recLock.Unlock()
 	if v.recording == nil {
 		return
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -62,31 +63,101 @@ func RecordingPath(dir string, r Record) (string, error) {
 	}
 }
 
+// retryRecording is how often a call that is not recorded looks whether it could be by now.
+const retryRecording = 2 * time.Second
+
 // startRecording records both directions from here to the end, encrypted. A disk that fails does not end a call: it goes on
-// unrecorded, its record says so, and an alert is raised.
+// unrecorded, its record says so, and an alert is raised. As soon as the disk has room again the recording begins.
 func (v *visit) startRecording() {
+	err := v.beginRecording(false)
+	switch {
+	case err == nil:
+	case errors.Is(err, media.ErrClosed):
+		v.log.Debug("ivr: the caller was gone before the recording began")
+	default:
+		v.unrecorded(err)
+		v.h.stopped.Go(v.recordLater)
+	}
+}
+
+// recordLater begins the recording of a call when the trouble that kept it from being recorded is over.
+func (v *visit) recordLater() {
+	again := time.NewTicker(retryRecording)
+	defer again.Stop()
+	for {
+		select {
+		case <-v.call.Done():
+			return
+		case <-again.C:
+		}
+		if v.h.tryRecording() != nil {
+			continue
+		}
+		switch err := v.beginRecording(true); {
+		case err == nil:
+			v.log.Info("ivr: a call that could not be recorded is from here on")
+			v.did("恢复录音")
+			ctx, cancel := after(context.Background())
+			v.noteLateRecording(ctx)
+			cancel()
+			return
+		case errors.Is(err, media.ErrClosed):
+			return
+		default:
+			v.log.Debug("ivr: a call is still not recorded", "err", err)
+		}
+	}
+}
+
+// noteLateRecording writes down that there is a recording, so that a crash finds it. The end of the call writes it, too.
+func (v *visit) noteLateRecording(ctx context.Context) {
+	r := v.record()
+	err := v.h.update(ctx, func(tx *storage.Tx) error {
+		_, err := tx.Exec(`UPDATE call SET recording = $2, recorded_from = $3, recording_fault = $4 WHERE id = $1 AND ended IS NULL`,
+			r.ID, r.Recording, storage.At(r.RecordedFrom), r.RecordingFault)
+		return err
+	})
+	if err != nil {
+		v.log.Error("ivr: note the recording of a call", "err", err)
+	}
+}
+
+// beginRecording begins the recording, late if it could not begin with the call. The error is media.ErrClosed when the call is over.
+func (v *visit) beginRecording(late bool) error {
 	name := path.Join(v.rec.Started.In(workday.Zone).Format("2006/01/02"), v.rec.ID+".lxrec")
 	file := filepath.Join(v.h.cfg.Recordings, filepath.FromSlash(name))
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		v.unrecorded(fmt.Errorf("folder for a recording: %w", err))
-		return
+		return fmt.Errorf("folder for a recording: %w", err)
 	}
 	box := v.h.calls.Vault.For(recordingPurpose + v.rec.ID)
 	began := v.h.now() // before the first frame: what a crash leaves is dated by this and its length
 	rec, err := v.call.Media().Record(file, media.RecordOptions{
 		Sync: 5 * time.Second, Reserve: v.h.cfg.RecordingReserve, Wrap: func(key []byte) []byte { return box.Seal(string(key)) },
+		Paused: late, // the caller may be keying what must not be stored
 	})
-	switch {
-	case errors.Is(err, media.ErrClosed):
-		v.log.Debug("ivr: the caller was gone before the recording began")
-		return
-	case err != nil:
-		v.unrecorded(err)
-		return
+	if err != nil {
+		return err
+	}
+	v.recLock.Lock()
+	over := v.recOver
+	if !over {
+		v.recording = rec
+		if late && !v.call.Media().IsPrivate() {
+			rec.Resume()
+		}
+	}
+	v.recLock.Unlock()
+	if over { // the call ended meanwhile
+		_, err := rec.Stop()
+		return errors.Join(media.ErrClosed, err, os.Remove(file))
 	}
 	v.h.recordingWorks()
-	v.recording = rec
-	v.note(func(r *Record) { r.Recording, r.RecordedFrom = name, began })
+	v.note(func(r *Record) {
+		r.Recording, r.RecordedFrom = name, began
+		if late {
+			r.RecordingFault = strings.TrimSuffix(r.RecordingFault, "）") + "，" + began.In(workday.Zone).Format("15:04:05") + "恢复录音）"
+		}
+	})
 	go func() {
 		select {
 		case <-rec.Failed():
@@ -94,13 +165,18 @@ func (v *visit) startRecording() {
 		case <-v.call.Done():
 		}
 	}()
+	return nil
 }
 
 func (v *visit) stopRecording() {
-	if v.recording == nil {
+	v.recLock.Lock()
+	rec := v.recording
+	v.recOver = true
+	v.recLock.Unlock()
+	if rec == nil {
 		return
 	}
-	res, err := v.recording.Stop()
+	res, err := rec.Stop()
 	if err != nil {
 		v.unrecorded(err)
 	}

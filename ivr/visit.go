@@ -38,14 +38,16 @@ type visit struct {
 	shown     LiveCall // guarded by h.mu
 	interrupt context.CancelCauseFunc
 
-	person    contact.Person // zero without a number
-	before    int            // earlier calls of this person
-	recording *media.Recording
-	zombie    bool          // guarded by h.mu: it has been noticed that the call is over
-	tired     bool          // guarded by h.mu: it has been told to end
-	silent    sync.Once     // that the call is not recorded has been told
-	keys      chan flow.Key // what the caller pressed, or said where a recogniser listens
-	holding   atomic.Bool   // a 1 waits for what follows
+	person    contact.Person   // zero without a number
+	before    int              // earlier calls of this person
+	recLock   sync.Mutex       // guards the next two: a recording may begin late
+	recording *media.Recording // nil before it has begun
+	recOver   bool             // none may begin any more
+	zombie    bool             // guarded by h.mu: it has been noticed that the call is over
+	tired     bool             // guarded by h.mu: it has been told to end
+	silent    sync.Once        // that the call is not recorded has been told
+	keys      chan flow.Key    // what the caller pressed, or said where a recogniser listens
+	holding   atomic.Bool      // a 1 waits for what follows
 	padLock   sync.Mutex
 	pad       keypad
 	words     chan flow.Key // from the recogniser

@@ -150,6 +150,54 @@ func TestADiskThatFillsUpUnderACallCostsSoundOfItsRecordingAndNothingElse(t *tes
 	})
 }
 
+// The disk is full when a call begins: it is not recorded, and says so; when there is room again it is, from there on, and the figures
+// say that all is well.
+func TestACallThatBeganOnAFullDiskIsRecordedWhenThereIsRoom(t *testing.T) {
+	t.Parallel()
+	p := &process{t: t, dir: filepath.Join(t.TempDir(), "data"), http: freePort(t), sip: freePort(t), rtp: "28680-28699"}
+	recordings := filepath.Join(p.dir, recordingsDir)
+	p.in = onSmallDisk(t, recordings, 264)
+	p.begin()
+	t.Cleanup(func() { p.kill() })
+	sound, err := media.NewEngine(media.Config{PortLow: 28660, PortHigh: 28679})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sound.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	u := p.api()
+	figures := func() string { return get(t, "http://"+p.http+"/metrics") }
+	ballast := p.fill(recordings, 200<<20)
+	call := p.caller(ctx, "19900008003", sound)
+	u.until("the figures tell of the call", func() bool {
+		return strings.Contains(figures(), "lianxin_calls_unrecorded_total 1") && strings.Contains(figures(), `lianxin_part_up{part="recording"} 0`)
+	})
+	p.goesOn(ctx, call, 50)
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	u.until("it is recorded", func() bool {
+		found, _ := filepath.Glob(filepath.Join(p.seen(recordings), "*", "*", "*", "*.lxrec"))
+		return len(found) == 1
+	})
+	p.goesOn(ctx, call, 100)
+	if !strings.Contains(figures(), `lianxin_part_up{part="recording"} 1`) {
+		t.Error("the figures do not say that calls are recorded again")
+	}
+	if err := call.Hangup(ctx); err != nil {
+		t.Fatal(err)
+	}
+	u.until("the record is closed", func() bool { list := p.calls(); return len(list) == 1 && list[0].Ended != "" })
+	r := p.calls()[0]
+	if !strings.HasPrefix(r.Fault, "磁盘空间不足（") || !strings.HasSuffix(r.Fault, "恢复录音）") || r.Recording < 1000 {
+		t.Errorf("the record says %q, %d ms are recorded", r.Fault, r.Recording)
+	}
+	if b := p.page("supervisor1", "/calls/"+r.ID); !strings.Contains(b, r.Fault) {
+		t.Errorf("the page of the call does not say %q", r.Fault)
+	}
+}
+
 // The disk of the database is full: calls that are up go on, new ones are answered and led to a person, and what could be written when
 // there is room again is written.
 func TestADatabaseWithoutRoomKeepsNobodyFromAPerson(t *testing.T) {

@@ -29,6 +29,9 @@ type RecordOptions struct {
 	// Reserve is how many bytes of the file system are left to others (the database above all): below it nothing more is
 	// written, as if the disk were full.
 	Reserve uint64
+
+	// Paused begins the recording paused: nothing is stored until Resume.
+	Paused bool
 }
 
 // ErrNoRoom is wrapped by the error of a recording that stopped because of RecordOptions.Reserve.
@@ -122,6 +125,7 @@ func (l *Leg) record(f recordFile, path string, opt RecordOptions) (*Recording, 
 		failed: make(chan struct{}),
 		done:   make(chan struct{}),
 	}
+	r.paused.Store(opt.Paused)
 	w := &recWriter{r: r, f: f, store: &plainStore{f: f}}
 	err := w.room()
 	if err == nil && opt.Wrap != nil {
