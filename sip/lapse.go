@@ -63,7 +63,7 @@ func (q *lapse[T]) lapsed() {
 	for {
 		q.mu.Lock()
 		if q.stopped || q.head == len(q.queue) {
-			if len(q.queue) > 1024 { // it was a flood: give the memory back
+			if cap(q.queue) > 256 { // it was busier: give the memory back
 				q.queue = nil
 			}
 			clear(q.queue)

@@ -71,6 +71,7 @@ type Server struct {
 	told      *lapse[string]    // their ladders
 	past      *lapse[requestID] // initial INVITEs of late
 	captures  captures
+	shrinkers shrinkers // the sweep's own
 
 	handler func(context.Context, Call)
 	alive   struct {
@@ -350,6 +351,7 @@ func (s *Server) sweep(ctx context.Context) {
 			s.guard.bans.expire(now)
 			s.captures.expire(now)
 			s.crew.expire(now)
+			s.shrink()
 			s.early.mu.Lock()
 			for b, at := range s.early.coming {
 				if now.Sub(at) > 5*time.Second {
