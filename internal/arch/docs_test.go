@@ -33,7 +33,9 @@ var numberedRows = []struct {
 var (
 	declared = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w*)\(`)
 	// A room in backquotes holds for the names behind it in its cell, a dotted one for its own name.
-	named = regexp.MustCompile("`([a-z][a-z0-9/]*)` |(?:\\b([a-z][a-z0-9]*)\\.)?\\b((?:Test|Fuzz)[A-Z]\\w*)(?:/(\\w+))?|[|]")
+	named    = regexp.MustCompile("`([a-z][a-z0-9/]*)` |(?:\\b([a-z][a-z0-9]*)\\.)?\\b((?:Test|Fuzz)[A-Z]\\w*)(…)?(?:/([\\w-]+))?|[|]")
+	scenario = regexp.MustCompile(`testdata/(?:calls|days)/[\w-]+\.txtar`)
+
 	quick = regexp.MustCompile("`([A-Z][a-z]*[A-Z]\\w+)`")
 )
 
@@ -73,6 +75,12 @@ func testsOfRooms(t *testing.T) (names map[string][]string, text map[string]stri
 	return names, text
 }
 
+// played reports whether a subtest is a scenario.
+func played(name string) bool {
+	files, err := filepath.Glob("../../testdata/*/" + name + ".txtar")
+	return err == nil && len(files) > 0
+}
+
 // missing are the tests that a page names and that are not where it says.
 func missing(page, body string, names map[string][]string, text map[string]string) []string {
 	var bad []string
@@ -99,7 +107,11 @@ func missing(page, body string, names map[string][]string, text map[string]strin
 				in = slices.Collect(maps.Keys(names))
 			}
 			if !slices.ContainsFunc(in, func(r string) bool {
-				return slices.Contains(names[r], m[3]) && (m[4] == "" || strings.Contains(text[r], strconv.Quote(m[4])))
+				known := slices.Contains(names[r], m[3]) // or, with an ellipsis, the beginning of one
+				if m[4] != "" {
+					known = slices.ContainsFunc(names[r], func(n string) bool { return strings.HasPrefix(n, m[3]) })
+				}
+				return known && (m[5] == "" || strings.Contains(text[r], strconv.Quote(m[5])) || played(m[5]))
 			}) {
 				bad = append(bad, page+":"+strconv.Itoa(n+1)+": "+m[0])
 			}
@@ -121,6 +133,11 @@ func TestEveryTestThatAPageNamesExists(t *testing.T) {
 		}
 		for _, bad := range missing(filepath.Base(path), string(b), names, text) {
 			t.Errorf("there is no such test: %s", bad)
+		}
+		for _, file := range scenario.FindAllString(string(b), -1) {
+			if _, err := os.Stat("../../" + file); err != nil {
+				t.Errorf("%s: there is no such scenario: %s", filepath.Base(path), file)
+			}
 		}
 	}
 	if bad := missing("telephony.md", "| 1 | `ivr` TestIPv6, TestNoSuch | TestIPv6 | sip.TestNone | TestIPv6/none |", names, text); len(bad) != 4 {
