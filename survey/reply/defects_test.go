@@ -9,6 +9,8 @@ import "testing"
 func TestD7NumbersOfAStoryAreNoRatingsAndDigitsAreReadInEveryForm(t *testing.T) {
 	for text, want := range map[string]Verdict{
 		"民警1小时才到": {Label: Review}, "2025年1月1日报的警没人管": {Label: Review}, "我1月3号的案子有结果了吗": {Label: Review}, "1不满意": {Label: Review}, "1个多小时没人来": {Label: Review},
+		// No other rule than that of numbers keeps these from being ratings.
+		"1月份在你们那办的": {Label: Review}, "1号窗口": {Label: Review}, "昨天来了1个民警": {Label: Review}, "我是1楼的住户": {Label: Review}, "今天下午3点": {Label: Review},
 		"１": {Label: Rating, Rating: 1}, "①": {Label: Rating, Rating: 1}, "❶": {Label: Rating, Rating: 1}, "1️⃣": {Label: Rating, Rating: 1}, "壹": {Label: Rating, Rating: 1},
 		"滿意": {Label: Rating, Rating: 2}, "不滿意": {Label: Rating, Rating: 4}, "没有不满意": {Label: Rating, Rating: 2},
 	} {
