@@ -169,8 +169,9 @@ func (s *Server) readGrading(tx *storage.Tx, lang string, u *user) (v *gradingVi
 	for _, g := range list {
 		x := gradingVersion{GradingRules: g, Look: map[ticket.GradingState]string{ticket.GradingProposed: "orange", ticket.GradingRefused: "red"}[g.State]}
 		if g.State == ticket.GradingProposed {
-			x.Decide = v.MayConsent && g.ProposedBy != ticket.Staff(u.Staff).String() && !g.Trial.At.IsZero()
-			x.Try = (v.May || v.MayConsent) && g.Trial.At.IsZero()
+			tried := !g.Trial.At.IsZero() && g.Trial.Beside == r.ID()
+			x.Decide = v.MayConsent && g.ProposedBy != ticket.Staff(u.Staff).String()
+			x.Try = (v.May || v.MayConsent) && !tried
 			if p, err := g.Rules(); err == nil {
 				x.Changes = append(r.Changes(p), r.WordChanges(p)...)
 			}

@@ -129,6 +129,9 @@ func (p GradingProposal) Check() (*grade.Rules, error) {
 	if err != nil {
 		return nil, refuse("rules", "规则或词表不完整或有误：%v", err)
 	}
+	if day, err := workday.ParseDay(r.Effective); err != nil || day == 0 {
+		return nil, refuse("effective", "生效日期“%s”不是 2026-12-01 这样的日期", r.Effective)
+	}
 	for _, x := range r.Broken() {
 		if x.Vital {
 			return nil, refuse("danger", "例句“%s”不再识别为%s，不能提出", x.Text, x.Name)
@@ -209,8 +212,14 @@ func (o *Office) ConsentGrading(tx *storage.Tx, id string, consent bool, reason 
 	if _, err := g.Rules(); err != nil && consent {
 		return GradingRules{}, refuse("rules", "规则或词表不完整或有误：%v", err) // the program changed since it was proposed
 	}
-	if consent && g.Trial.At.IsZero() {
-		return GradingRules{}, refuse("trial", "请先用历史诉求回测，再决定是否同意")
+	if consent {
+		before, _, err := o.GradingInForce(tx)
+		if err != nil {
+			return GradingRules{}, err
+		}
+		if g.Trial.At.IsZero() || g.Trial.Beside != before.ID() { // what changes is not what was tried
+			return GradingRules{}, refuse("trial", "请先用历史诉求与现行版本对照回测，再决定是否同意")
+		}
 	}
 	now := o.now()
 	g.State, g.DecidedBy, g.DecidedAt, g.Reason = GradingRefused, by.String(), now, reason

@@ -182,12 +182,13 @@ func (c *ticketGradingCmd) propose(ctx context.Context, out io.Writer, o *ticket
 
 func (c *ticketGradingCmd) decide(ctx context.Context, out io.Writer, o *ticket.Office, db *storage.DB) error {
 	id := c.Consent + c.Refuse
+	var by ticket.Actor
+	err := db.View(ctx, func(tx *storage.Tx) (err error) { by, err = staffActor(tx, c.By); return err })
+	if err != nil {
+		return err
+	}
 	var g ticket.GradingRules
-	err := db.Update(ctx, func(tx *storage.Tx) error {
-		by, err := staffActor(tx, c.By)
-		if err != nil {
-			return err
-		}
+	err = db.Update(ctx, func(tx *storage.Tx) (err error) {
 		g, err = o.ConsentGrading(tx, id, c.Consent != "", c.Reason, by)
 		return err
 	})

@@ -3,9 +3,11 @@ package grade
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 )
@@ -17,6 +19,9 @@ func ParseRules(body []byte) (*Rules, error) { return ParseVersion(body, "") }
 // ParseVersion reads a version of the rules and of the words (the content of a lexicon.yaml; empty for those of the program), and checks
 // them like LoadRules does.
 func ParseVersion(body []byte, words string) (*Rules, error) {
+	if !utf8.Valid(body) || !utf8.ValidString(words) {
+		return nil, errors.New("grading rules: not UTF-8")
+	}
 	var r Rules
 	if err := yaml.UnmarshalWithOptions(body, &r, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("grading rules: %w", err)
