@@ -135,6 +135,7 @@ type silenceView struct {
 	Spans    []int
 	Areas    []oversee.Silent
 	Channels []silentChannel
+	Ages     oversee.SilentAges
 	MayPut   bool
 	MayReach bool
 	Error    string
@@ -156,6 +157,9 @@ func (s *Server) showSilence(w http.ResponseWriter, r *http.Request, u *user, st
 			return err
 		}
 		v.Areas = v.Areas[:min(len(v.Areas), 100)]
+		if v.Ages, err = s.Oversight.SilencesByAge(tx, v.Days, ticket.Staff(u.Staff)); err != nil {
+			return err
+		}
 		by, err := s.Oversight.Silences(tx, v.Days, true, ticket.Staff(u.Staff))
 		if err != nil {
 			return err

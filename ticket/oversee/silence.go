@@ -57,6 +57,9 @@ const (
 
 // poissonBelow is P(X ≤ k) of a Poisson count with mean λ.
 func poissonBelow(k int, lambda float64) float64 {
+	if lambda <= 0 {
+		return 1
+	}
 	sum := 0.0
 	for i := 0; i <= k; i++ {
 		l, _ := math.Lgamma(float64(i + 1))
