@@ -333,7 +333,7 @@ type browser struct {
 func (h *house) as(login string) *browser {
 	h.t.Helper()
 	h.mu.Lock()
-	jar := h.jars[login]
+	jar, first := h.jars[login], len(h.jars) == 0
 	h.mu.Unlock()
 	b := &browser{h: h, login: login, client: &http.Client{Jar: jar}}
 	if jar != nil {
@@ -344,13 +344,40 @@ func (h *house) as(login string) *browser {
 		h.t.Fatal(err)
 	}
 	b.client.Jar = jar
-	if p := b.post("/sign-in", url.Values{"login": {login}, "password": {housePassword}, "next": {"/tickets"}}); p.status != http.StatusOK && p.status != http.StatusForbidden {
-		h.t.Fatalf("%s cannot sign in: %d", login, p.status)
+	if first { // the first of each house comes in by the door: that it opens is a test, its hash a tenth of a second of processor time
+		if p := b.post("/sign-in", url.Values{"login": {login}, "password": {housePassword}, "next": {"/tickets"}}); p.status != http.StatusOK && p.status != http.StatusForbidden {
+			h.t.Fatalf("%s cannot sign in: %d", login, p.status)
+		}
+	} else {
+		h.seat(jar, login)
 	}
 	h.mu.Lock()
 	h.jars[login] = jar
 	h.mu.Unlock()
 	return b
+}
+
+// seat gives a jar the session that the sign-in would have given, without the password's hash.
+func (h *house) seat(jar http.CookieJar, login string) {
+	h.t.Helper()
+	p, ok := h.staff[login]
+	if !ok {
+		h.t.Fatalf("no sample account %s", login)
+	}
+	ctx, err := h.s.session.Load(h.ctx, "")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.s.session.Put(ctx, userKey, p.ID)
+	token, _, err := h.s.session.Commit(ctx)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	at, err := url.Parse(h.http.URL)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	jar.SetCookies(at, []*http.Cookie{{Name: h.s.session.Cookie.Name, Value: token, Path: "/"}})
 }
 
 // in is the browser of somebody who reads another language.

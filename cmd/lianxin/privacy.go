@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,6 +33,10 @@ const reloadKeys = 5 * time.Second
 // Run makes a new key and seals again. A server that runs goes on sealing with the old key for some seconds; what it has
 // sealed meanwhile is sealed again in a second pass.
 func (k *keysRotateCmd) Run(ctx context.Context, m *Main, cfg *Config) error {
+	// A folder that was mistyped is not made, to be told that all is sealed with a new key.
+	if _, err := os.Stat(filepath.Join(cfg.Data, keysFile)); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no key file in %s: is --data the folder of this centre?", cfg.Data)
+	}
 	c, err := openRooms(ctx, cfg, newLogger(m.Err, cfg))
 	if err != nil {
 		return err
@@ -100,7 +105,7 @@ func (k *keysRetireCmd) Run(ctx context.Context, m *Main, cfg *Config) error {
 	defer c.db.Close()
 	vault := c.book.Vault
 	if !slices.Contains(vault.OldKeys(), k.Key) {
-		return fmt.Errorf("%s is no older key of %s; there are %v", k.Key, filepath.Join(cfg.Data, keysFile), vault.OldKeys())
+		return fmt.Errorf("%q is no older key of %s; there are %v", k.Key, filepath.Join(cfg.Data, keysFile), vault.OldKeys())
 	}
 	use, err := keyUse(ctx, cfg, c.db, vault)
 	if err != nil {
