@@ -274,7 +274,9 @@ func (v *visit) blocked(ctx context.Context) bool {
 		return err
 	})
 	if err != nil {
-		v.log.Error("ivr: is the caller held off", "err", err) // whoever cannot be looked up is served
+		if ctx.Err() == nil { // not just a caller who has hung up
+			v.log.Error("ivr: is the caller held off", "err", err) // whoever cannot be looked up is served
+		}
 		return false
 	}
 	if !held {

@@ -87,7 +87,8 @@ func TestACallerWhoCancelsBeforeTheAnswerIsRecordedAsThat(t *testing.T) {
 // A CANCEL and our 200 cross: whatever wins, no ghost is left and the record has an end.
 func TestCancelCrossingTheAnswerLeavesNoGhost(t *testing.T) {
 	t.Parallel()
-	s := ivrtest.New(t, ivrtest.Options{Wrap: func(c sip.Call) sip.Call { return slow{c, 60 * time.Millisecond} }})
+	var log strings.Builder
+	s := ivrtest.New(t, ivrtest.Options{Log: &log, Wrap: func(c sip.Call) sip.Call { return slow{c, 60 * time.Millisecond} }})
 	phone := s.Phone(t, "13841400001")
 	const tries = 12
 	for i := range tries {
@@ -102,6 +103,9 @@ func TestCancelCrossingTheAnswerLeavesNoGhost(t *testing.T) {
 		if r.Ended.IsZero() || r.Disposition != ivr.Cancelled && r.Disposition != ivr.Left {
 			t.Errorf("call %s ended %v as %q by %s", r.ID, r.Ended, r.Disposition, r.EndedBy)
 		}
+	}
+	if strings.Contains(log.String(), "level=ERROR") {
+		t.Errorf("a caller who gives up is logged as an error:\n%s", log.String())
 	}
 }
 

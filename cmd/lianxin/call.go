@@ -30,35 +30,49 @@ type callCmd struct {
 	Export  callExportCmd  `cmd:"" help:"Write the records of calls (CDR) as CSV, for somebody who may; logged."`
 }
 
-type callListCmd struct {
+// ofDay are the calls of a day, as both lists of calls and of recordings ask for them.
+type ofDay struct {
 	Day workday.Day `help:"Day of the calls, YYYY-MM-DD; today when left out."`
 }
 
-func (c *callListCmd) Run(ctx context.Context, m *Main, cfg *Config) error {
+// each prints a line for every call of the day, in columns.
+func (o ofDay) each(ctx context.Context, m *Main, cfg *Config, line func(ivr.Record) []any) error {
 	r, err := openRecordings(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	defer r.close()
-	if c.Day.IsZero() {
-		c.Day = workday.DayOf(time.Now())
+	if o.Day.IsZero() {
+		o.Day = workday.DayOf(time.Now())
 	}
 	w := tabwriter.NewWriter(m.Out, 0, 0, 2, ' ', 0)
 	defer w.Flush()
 	return r.db.View(ctx, func(tx *storage.Tx) error {
 		for offset := 0; ; offset += 500 {
-			list, _, err := r.calls.List(tx, ivr.Filter{From: c.Day.Start(), To: c.Day.End(), Limit: 500, Offset: offset})
+			list, _, err := r.calls.List(tx, ivr.Filter{From: o.Day.Start(), To: o.Day.End(), Limit: 500, Offset: offset})
 			if err != nil || len(list) == 0 {
 				return err
 			}
 			for _, x := range list {
-				state := string(x.Disposition)
-				if x.Ended.IsZero() {
-					state = "up"
+				fmt.Fprintf(w, "%s\t%s\t%s", x.ID, x.Started.In(workday.Zone).Format("15:04:05"), x.Label())
+				for _, cell := range line(x) {
+					fmt.Fprintf(w, "\t%v", cell)
 				}
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%v\t%v\n", x.ID, x.Started.In(workday.Zone).Format("15:04:05"), x.Label(), state, x.Operator, x.Wait.Round(time.Second), x.Talk.Round(time.Second))
+				fmt.Fprintln(w)
 			}
 		}
+	})
+}
+
+type callListCmd struct{ ofDay }
+
+func (c *callListCmd) Run(ctx context.Context, m *Main, cfg *Config) error {
+	return c.each(ctx, m, cfg, func(x ivr.Record) []any {
+		state := string(x.Disposition)
+		if x.Ended.IsZero() {
+			state = "up"
+		}
+		return []any{state, x.Operator, x.Wait.Round(time.Second), x.Talk.Round(time.Second)}
 	})
 }
 

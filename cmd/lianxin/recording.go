@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"lianxin/audit"
@@ -59,44 +58,24 @@ func (cfg *Config) retention(db *storage.DB, calls ivr.Calls, office *ticket.Off
 		Traces: time.Duration(cfg.TraceDays) * day, Packets: cfg.packets(calls.Vault), KeepPackets: 7 * day}
 }
 
-type recordingListCmd struct {
-	Day workday.Day `help:"Day of the calls, YYYY-MM-DD; today when left out."`
-}
+type recordingListCmd struct{ ofDay }
 
 func (c *recordingListCmd) Run(ctx context.Context, m *Main, cfg *Config) error {
-	r, err := openRecordings(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	defer r.close()
-	if c.Day.IsZero() {
-		c.Day = workday.DayOf(time.Now())
-	}
-	w := tabwriter.NewWriter(m.Out, 0, 0, 2, ' ', 0)
-	defer w.Flush()
-	return r.db.View(ctx, func(tx *storage.Tx) error {
-		for offset := 0; ; offset += 500 {
-			list, _, err := r.calls.List(tx, ivr.Filter{From: c.Day.Start(), To: c.Day.End(), Limit: 500, Offset: offset})
-			if err != nil || len(list) == 0 {
-				return err
-			}
-			for _, x := range list {
-				state := "ok"
-				switch {
-				case !x.RecordingGone.IsZero():
-					state = "removed " + x.RecordingGone.In(workday.Zone).Format("2006-01-02") + ": " + x.RecordingGoneWhy
-				case x.Recording == "" && x.RecordingFault == "":
-					state = "none"
-				case x.RecordingFault != "":
-					state = "fault: " + x.RecordingFault
-				case x.Ended.IsZero():
-					state = "going on"
-				case x.RecordingHold != "":
-					state = "held: " + x.RecordingHold
-				}
-				fmt.Fprintf(w, "%s\t%s\t%s\t%v\t%d\t%s\n", x.ID, x.Started.In(workday.Zone).Format("15:04:05"), x.Label(), x.RecordingTime.Round(time.Second), x.RecordingBytes, state)
-			}
+	return c.each(ctx, m, cfg, func(x ivr.Record) []any {
+		state := "ok"
+		switch {
+		case !x.RecordingGone.IsZero():
+			state = "removed " + x.RecordingGone.In(workday.Zone).Format("2006-01-02") + ": " + x.RecordingGoneWhy
+		case x.Recording == "" && x.RecordingFault == "":
+			state = "none"
+		case x.RecordingFault != "":
+			state = "fault: " + x.RecordingFault
+		case x.Ended.IsZero():
+			state = "going on"
+		case x.RecordingHold != "":
+			state = "held: " + x.RecordingHold
 		}
+		return []any{x.RecordingTime.Round(time.Second), x.RecordingBytes, state}
 	})
 }
 
