@@ -116,7 +116,8 @@ func Campaigns(tx *storage.Tx, since time.Time) ([]CampaignSum, error) {
 		first storage.Time
 	}
 	rows, err := storage.All(tx, func(r storage.Row) (v row, err error) { return v, r.Scan(&v.name, &v.state, &v.n, &v.seg, &v.first) },
-		`SELECT campaign, state, COUNT(*), SUM(segments), MIN(created_at) FROM sms WHERE created_at >= $1 GROUP BY campaign, state ORDER BY MIN(created_at) DESC, campaign`, storage.At(since))
+		// The expression keeps SQLite from going through every text there is in the order of their campaigns.
+		`SELECT COALESCE(campaign, ''), state, COUNT(*), SUM(segments), MIN(created_at) FROM sms WHERE created_at >= $1 GROUP BY 1, 2 ORDER BY MIN(created_at) DESC, 1`, storage.At(since))
 	if err != nil {
 		return nil, fmt.Errorf("list campaigns: %w", err)
 	}
