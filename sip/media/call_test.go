@@ -301,7 +301,7 @@ func waitTap(t testing.TB, tap *media.Tap, freq float64) {
 
 func TestPortsComeFromTheRangeAndRest(t *testing.T) {
 	t.Parallel()
-	e := newEngine(t, func(c *media.Config) { c.PortLow, c.PortHigh, c.Quarantine = 31000, 31009, time.Second })
+	e := newEngine(t, func(c *media.Config) { c.PortLow, c.PortHigh, c.Quarantine = 31000, 31009, 1500*time.Millisecond })
 	var legs []*media.Leg
 	for {
 		l, err := e.Open()
@@ -318,6 +318,7 @@ func TestPortsComeFromTheRangeAndRest(t *testing.T) {
 		t.Fatal("no port at all")
 	}
 	check(t, legs[0].Close())
+	closed := time.Now()
 	if _, err := e.Open(); !errors.Is(err, media.ErrNoPort) {
 		t.Errorf("a port was given out during its quarantine: %v", err)
 	}
@@ -329,6 +330,9 @@ func TestPortsComeFromTheRangeAndRest(t *testing.T) {
 		}
 		return false
 	})
+	if rested := time.Since(closed); rested < 1400*time.Millisecond { // it is looked at once a second
+		t.Errorf("it rested %v, not its 1.5 s", rested)
+	}
 }
 
 func TestConfigIsChecked(t *testing.T) {

@@ -1,6 +1,7 @@
 package media
 
 import (
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -415,4 +416,62 @@ func TestJitterBufferSurvivesAnything(t *testing.T) {
 			t.Fatalf("%d packets stay for ever", s.j.count)
 		}
 	})
+}
+
+// A sender that says nothing for a moment without comfort noise leaves out time and no packet: that is silence, and no loss.
+func TestTimeLeftOutWithoutAPacketIsSilence(t *testing.T) {
+	t.Parallel()
+	s := newStream()
+	for i := range uint16(4) {
+		s.put(i, uint32(i)*160, loud(0), 160)
+	}
+	for i := uint16(4); i < 8; i++ { // two frames are left out before these
+		s.put(i, uint32(i+2)*160, loud(1), 160)
+	}
+	var frames []*frame
+	for range 12 {
+		frames = append(frames, s.pop())
+	}
+	silent := 0
+	for i, f := range frames[:len(frames)-1] {
+		if f.quiet && i > 0 && !frames[i-1].quiet {
+			for _, g := range frames[i:] {
+				if !g.quiet {
+					break
+				}
+				silent++
+			}
+			break
+		}
+	}
+	if silent != 2 || s.st.Concealed > 0 && slices.Index(marks(frames), loud(1)) < 0 {
+		t.Errorf("%d silent frames between the two, %d concealed", silent, s.st.Concealed)
+	}
+}
+
+// Sequence numbers and timestamps wrap in the middle of what waits in the ring: nothing is late, nothing is lost.
+func TestNumbersMayWrapInTheRing(t *testing.T) {
+	t.Parallel()
+	s := newStream()
+	var frames []*frame
+	seq, ts := uint16(65528), ^uint32(0)-160*8
+	for i := range 40 {
+		if v := s.put(seq, ts, loud(i), 160); v != kept {
+			t.Fatalf("packet %d: verdict %d", i, v)
+		}
+		seq++
+		ts += 160
+		if i >= 4 {
+			frames = append(frames, s.pop())
+		}
+	}
+	got := marks(frames)
+	for i, b := range got {
+		if b != loud(i) {
+			t.Fatalf("%d of 40 frames came out in order: %v", i, got)
+		}
+	}
+	if len(got) < 32 || s.st.Concealed+s.st.Skipped > 0 {
+		t.Errorf("%d frames, %+v", len(got), s.st)
+	}
 }

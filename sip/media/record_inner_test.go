@@ -157,3 +157,38 @@ func TestSkippedFramesAreSilenceInTheFile(t *testing.T) {
 		t.Errorf("%d samples", len(left))
 	}
 }
+
+// A pacer that was stopped skips frames: they are silence in the recording, and what comes after them is where it belongs.
+func TestFramesThatThePacerSkippedAreSilenceInTheRecording(t *testing.T) {
+	t.Parallel()
+	d, path := newDisk(t)
+	l := deskLeg()
+	r, err := l.record(d, path, RecordOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pushFrames(r, 7, 13, 1000)
+	pushFrames(r, 7+40, 10, 3000)
+	l.rec.Store(nil)
+	r.end()
+	if _, err := r.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := ParseWAV(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	left, right := w.Channel(0), w.Channel(1)
+	for at, want := range map[int]int16{5: 1000, 12: 1000, 13: 0, 39: 0, 40: 3000, 49: 3000} {
+		if i := at*FrameSamples + 80; i >= len(left) || left[i] != want || right[i] != -want {
+			t.Errorf("frame %d of %d is not %d on the left", at, len(left)/FrameSamples, want)
+		}
+	}
+	if len(left) != 50*FrameSamples {
+		t.Errorf("%d frames", len(left)/FrameSamples)
+	}
+}

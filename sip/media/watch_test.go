@@ -203,7 +203,8 @@ func TestSequenceAndTimestampMayWrap(t *testing.T) {
 	tap := leg.Tap()
 	waitTap(t, tap, 440)
 	eventually(t, "both have wrapped", func() bool { return leg.Stats().PacketsIn > 100 })
-	waitTap(t, tap, 440)
+	tap.Close()
+	waitTap(t, leg.Tap(), 440) // a new one: the old one still has the sound from before
 	if s := leg.Stats(); s.Lost > 2 || s.Malformed > 0 {
 		t.Errorf("figures: %+v", s)
 	}
@@ -230,7 +231,7 @@ func TestPausesWithComfortNoiseAreSilence(t *testing.T) {
 		}
 		stop()
 	}
-	if s := leg.Stats(); s.Lost > 3 {
+	if s := leg.Stats(); s.Lost > 3 || s.WrongType > 0 {
 		t.Errorf("pauses were taken for losses: %+v", s)
 	}
 }
