@@ -131,6 +131,15 @@ func (x *Index) compare(a, b *read) Parts {
 	p.Title, _, _ = x.cosine(a.title, b.title)
 	p.SameTxt = p.Jaccard >= x.Rules.Same && min(len(a.grams), len(b.grams)) >= lengthFloor
 	p.Places, p.Apart = samePlaces(a.places, b.places)
+	if len(p.Places) == 0 {
+		name, ok := namedIn(a.places, b.runes)
+		if !ok {
+			name, ok = namedIn(b.places, a.runes)
+		}
+		if ok {
+			p.Places, p.Apart = []string{name}, false
+		}
+	}
 	s := p.Words
 	if len(a.title) > 0 && len(b.title) > 0 {
 		s = max(s, (1-shareTitle)*p.Words+shareTitle*p.Title)

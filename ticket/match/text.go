@@ -2,6 +2,7 @@ package match
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"unicode"
@@ -92,7 +93,84 @@ func normalise(s string) []rune {
 		spaced = false
 		out = append(out, r)
 	}
-	return cutFillers(out)
+	return cutFillers(houses(out))
+}
+
+// houses writes the numbers of houses one way: 三号楼, 3栋 and 3幢 are 3号楼.
+func houses(in []rune) []rune {
+	out := in[:0:0]
+	for i := 0; i < len(in); {
+		n, j := houseNumber(in, i)
+		if j == i || j >= len(in) {
+			out = append(out, in[i])
+			i++
+			continue
+		}
+		switch {
+		case in[j] == '栋' || in[j] == '幢':
+			j++
+		case in[j] == '号' && j+1 < len(in) && in[j+1] == '楼':
+			j += 2
+		default:
+			out = append(out, in[i])
+			i++
+			continue
+		}
+		out = append(append(out, []rune(strconv.Itoa(n))...), '号', '楼')
+		i = j
+	}
+	return out
+}
+
+// houseNumber reads 12 or 十二 at i, up to 99, where no other number stands before it; to is i when there is none.
+func houseNumber(in []rune, i int) (n, to int) {
+	const digits = "零一二三四五六七八九"
+	value := func(r rune) int {
+		if r >= '0' && r <= '9' {
+			return int(r - '0')
+		}
+		if k := strings.IndexRune(digits, r); k >= 0 {
+			return k / len("零")
+		}
+		return -1
+	}
+	if i > 0 && (value(in[i-1]) >= 0 || in[i-1] == '十') {
+		return 0, i
+	}
+	to = i
+	for ; to < len(in) && to-i < 3; to++ {
+		v := value(in[to])
+		switch {
+		case in[to] == '十':
+			n = max(n, 1) * 10
+		case v < 0:
+			return n, to
+		case to > i && in[to-1] == '十':
+			n += v
+		default:
+			n = n*10 + v
+		}
+	}
+	return n, to
+}
+
+// namedIn reports a name of one text that the other gives without its general word: 彩北3号楼 beside 彩北小区.
+func namedIn(names []string, runes []rune) (string, bool) {
+	for _, name := range names {
+		s := []rune(stem(name))
+		if len(s) < 2 || len(s) == utf8.RuneCountInString(name) {
+			continue
+		}
+		for i := 0; i+len(s) <= len(runes); i++ {
+			if !slices.Equal(runes[i:i+len(s)], s) {
+				continue
+			}
+			if end := i + len(s); len(s) > 2 || end < len(runes) && runes[end] >= '0' && runes[end] <= '9' {
+				return name, true
+			}
+		}
+	}
+	return "", false
 }
 
 func cutFillers(in []rune) []rune {
