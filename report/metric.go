@@ -89,10 +89,10 @@ var Metrics = []Metric{
 
 	{ID: "rated", Group: "satisfaction", Label: "参评率", Formula: "群众作出评价的诉求数 / 本期已答复并邀请评价的诉求数", Kind: Share,
 		set: ticketsAt(`t.replied_at`, `CASE WHEN EXISTS (SELECT 1 FROM ticket_rating r WHERE r.ticket_id = t.id AND r.round = t.round) THEN 1 ELSE 0 END`, `t.state NOT IN ('REFUSED', 'MERGED', 'WITHDRAWN')`)},
-	{ID: "satisfied_raw", Group: "satisfaction", Label: "群众满意率（原始）", Formula: "(非常满意+满意+w×基本满意) / 本期全部有效评价；未评价不计入", Kind: Satisfaction, set: ratings(``)},
+	{ID: "satisfied_raw", Group: "satisfaction", Label: "群众满意率（原始）", Formula: "(非常满意+满意+w×基本满意) / 本期全部有效评价；未评价不计入，表扬另计", Kind: Satisfaction, set: ratings(``)},
 	{ID: "satisfied", Group: "satisfaction", Label: "群众满意率（核定）", Formula: "同原始满意率，剔除经两人认定不合理的评价", Kind: Satisfaction, set: ratings(`NOT (t.outcome = 'determined' AND r.stars <= 2)`)},
-	{ID: "satisfied_of_invited", Group: "satisfaction", Label: "综合满意率（含未评价）", Formula: "(非常满意+满意+w×基本满意) / 本期邀请评价的诉求数；未评价按不满意计", Kind: Satisfaction,
-		set: ticketsAt(`t.replied_at`, `COALESCE((SELECT r.stars FROM ticket_rating r WHERE r.ticket_id = t.id AND r.round = t.round ORDER BY r.rated_at DESC, r.id DESC LIMIT 1), 0)`, `t.state NOT IN ('REFUSED', 'MERGED', 'WITHDRAWN')`)},
+	{ID: "satisfied_of_invited", Group: "satisfaction", Label: "综合满意率（含未评价）", Formula: "(非常满意+满意+w×基本满意) / 本期邀请评价的诉求数；未评价按不满意计，表扬另计", Kind: Satisfaction,
+		set: ticketsAt(`t.replied_at`, `COALESCE((SELECT r.stars FROM ticket_rating r WHERE r.ticket_id = t.id AND r.round = t.round ORDER BY r.rated_at DESC, r.id DESC LIMIT 1), 0)`, `t.state NOT IN ('REFUSED', 'MERGED', 'WITHDRAWN') AND `+noPraise)},
 
 	{ID: "repeats", Group: "again", Label: "有效诉求重复投诉率", Formula: "答复后{repeat}内同一人就同一事项再次反映的有效诉求数 / 有效诉求数", Kind: Share, Less: true,
 		set: ticketsAt(`t.accepted_at`, repeated, valid)},
@@ -142,11 +142,16 @@ func callbacks(made string) string {
 		FROM ticket_callback c JOIN ticket t ON t.id = c.ticket_id WHERE c.kind = 'review' AND c.opened_at >= {from} AND c.opened_at < {to}`
 }
 
+// noPraise leaves praise (表扬) out of satisfaction: it is listed and counted apart (RES-12). The first kind decides, so that
+// changing a kind changes no rate (I13).
+const noPraise = `t.original_kind <> 'praise'`
+
 // ratings is the ratings of the period, the last one of a ticket's round; all versions are kept (I17).
 func ratings(cond string) string {
 	if cond != "" {
 		cond = ` AND ` + cond
 	}
+	cond += ` AND ` + noPraise
 	return `SELECT ` + row + `, ` + host + ` AS unit, r.rated_at AS at, r.stars AS grade FROM ticket_rating r JOIN ticket t ON t.id = r.ticket_id
 		WHERE r.rated_at >= {from} AND r.rated_at < {to}
 			AND NOT EXISTS (SELECT 1 FROM ticket_rating n WHERE n.ticket_id = r.ticket_id AND n.round = r.round AND (n.rated_at > r.rated_at OR n.rated_at = r.rated_at AND n.id > r.id))` + cond

@@ -141,6 +141,9 @@ func (o *Office) fromLog(all map[string]ticket.Projection, p Period) map[string]
 			}
 		}
 		for _, r := range x.Ratings {
+			if t.OriginalKind == ticket.Praise {
+				continue // counted apart (RES-12)
+			}
 			last := !slices.ContainsFunc(x.Ratings, func(n ticket.Rating) bool {
 				return n.Round == r.Round && (n.At.After(r.At) || n.At.Equal(r.At) && n.ID > r.ID)
 			})
