@@ -36,7 +36,9 @@ func TestPraiseIsListedApartAndLeavesSatisfactionAsItIs(t *testing.T) {
 	without := rates()
 	b.update(func(tx *storage.Tx) error {
 		for i := range 3 {
-			b.answered(tx, 2+i, 5, func(in *ticket.Intake) { in.Kind, in.Title, in.Body = ticket.Praise, "送锦旗", "感谢民警帮我找回走失的老人" })
+			b.answered(tx, 2+i, 5, func(in *ticket.Intake) {
+				in.Kind, in.Title, in.Body = ticket.Praise, "送锦旗", "感谢民警帮我找回走失的老人"
+			})
 		}
 		return nil
 	})

@@ -98,6 +98,9 @@ func (d *Desk) Backtest(ctx context.Context, db *storage.DB, rules Rules, from, 
 			if err != nil {
 				return err
 			}
+			if last == seq {
+				break // nothing of tickets any more
+			}
 			for _, f := range facts {
 				when := factTime(f)
 				if !when.Before(to) {

@@ -18,7 +18,7 @@ import (
 // readFacts reads the log after an event: what happened to tickets, as the rules of warning take it. It returns the last
 // event that it read; facts come in the order of the log.
 func (d *Desk) readFacts(tx *storage.Tx, after int64, limit int) (facts []warn.Fact, last int64, at time.Time, err error) {
-	events, err := audit.After(tx, after, limit)
+	events, err := audit.AfterIn(tx, ticket.Stream(""), after, limit)
 	if err != nil {
 		return nil, after, time.Time{}, err
 	}

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"lianxin/audit"
 	"lianxin/storage"
 	"lianxin/ticket"
 	"lianxin/ticket/grade"
@@ -88,12 +89,18 @@ const cursorName = "audit"
 func (d *Desk) load(ctx context.Context, db *storage.DB, now time.Time) error {
 	var rules Rules
 	var periods []warn.Period
-	cursor, known := int64(0), false
+	cursor, known, begin := int64(0), false, int64(0)
 	err := db.View(ctx, func(tx *storage.Tx) (err error) {
 		if rules, err = d.rules(tx); err != nil {
 			return err
 		}
 		if periods, err = d.periods(tx); err != nil {
+			return err
+		}
+		if d.watch.engine != nil && d.watch.rules == rules.ID() {
+			return nil // it remembers
+		}
+		if begin, err = audit.Place(tx, now.Add(-horizon)); err != nil {
 			return err
 		}
 		at, err := storage.One(tx, storage.Value[string], `SELECT at FROM oversee_cursor WHERE name = $1`, cursorName)
@@ -116,7 +123,7 @@ func (d *Desk) load(ctx context.Context, db *storage.DB, now time.Time) error {
 	}
 	w.pairs = map[string][]match.Pair{}
 	w.engine = warn.NewEngine(rules.Warn, rules.Match, d.reckoner(), func(id string, pairs []match.Pair) { w.pairs[id] = pairs })
-	w.engine.Periods, w.engine.Quiet, w.rules, w.seq, w.pending, w.rated = periods, true, rules.ID(), 0, nil, now.Add(-horizon)
+	w.engine.Periods, w.engine.Quiet, w.rules, w.seq, w.pending, w.rated = periods, true, rules.ID(), begin, nil, now.Add(-horizon)
 	if !known {
 		cursor = -1 // a house that was never watched: remember what is older than two days, warn of the rest
 	}
