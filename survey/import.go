@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -282,6 +283,8 @@ type parsed struct {
 
 const longest = 500 // characters in a field
 
+var manyDigits = regexp.MustCompile(`\d{5}`)
+
 // parse makes a record of a line; ok is false for an empty one.
 func (im *importer) parse(cells []string, number int, bad table.Bad) (p parsed, ok bool) {
 	p.line = Line{Number: number, Outcome: Accepted}
@@ -314,7 +317,7 @@ func (im *importer) parse(cells []string, number int, bad table.Bad) (p parsed, 
 		cl, known := im.cfg.Class(told)
 		if !known {
 			refuse("bad_class")
-			if told = strings.TrimSpace(told); told != "" && utf8.RuneCountInString(told) <= 20 {
+			if told != "" && utf8.RuneCountInString(told) <= 20 && !manyDigits.MatchString(told) { // a number in the wrong column is nobody's business
 				p.line.Reason, p.line.English = p.line.Reason+"："+told, p.line.English+": "+told
 			}
 			return p, true
