@@ -58,6 +58,16 @@ func parsePattern(line string, sets map[string][]string) (*pattern, error) {
 		}
 		solid = solid || (len(e.words) > 0 || len(e.tokens) > 0) && !e.optional && !e.end
 	}
+	gaps, reach := 0, 0
+	for _, e := range p.elems {
+		if e.isGap() {
+			gaps++
+			reach += e.gap
+		}
+	}
+	if gaps > 6 || reach > 120 { // each gap multiplies the ways to try
+		return nil, fmt.Errorf("pattern %q: more than 6 gaps, or more than 120 characters in them", line)
+	}
 	if !solid {
 		return nil, fmt.Errorf("pattern %q: nothing in it must be there", line)
 	}

@@ -100,6 +100,7 @@ func TestWordsThatAreWrongAreRefusedWithTheirPlace(t *testing.T) {
 		{"group.诈骗线索.find", "<nosuch> 骗", "nosuch"},
 		{"group.诈骗线索.find", "..99 骗", "诈骗线索"},
 		{"masks", "骗?", "masks"},
+		{"masks", "骗 ..9 ..9 ..9 ..9 ..9 ..9 ..9 钱", "gaps"},
 	} {
 		if _, err := version(t, map[string]string{x.key: x.text}); err == nil || !strings.Contains(err.Error(), x.want) {
 			t.Errorf("%s %q: %v", x.key, x.text, err)
