@@ -182,7 +182,7 @@ func (s *sample) good(v *ticketView, a action, on subject) url.Values {
 			out.Set(f.Name, "经核实的情况")
 		}
 	}
-	for name, number := range map[string]string{"into": s.handling.Number, "of": s.fresh.Number} {
+	for name, number := range map[string]string{"clerk": "B0317", "into": s.handling.Number, "of": s.fresh.Number} {
 		if out.Has(name) {
 			out.Set(name, number)
 		}
