@@ -372,41 +372,23 @@ func (d *Desk) apply(tx *storage.Tx, f warn.Firing) error {
 
 // groupTopic opens the topic of a group, or takes more tickets into the one that is there.
 func (d *Desk) groupTopic(tx *storage.Tx, f warn.Firing) error {
-	var ids []string
-	for _, id := range f.Tickets {
-		t, err := d.Office.Get(tx, id)
-		if err != nil {
-			return err
-		}
-		if !t.Restricted {
-			ids = append(ids, t.ID)
-		}
+	ids, err := unrestricted(tx, f.Tickets)
+	if err != nil || len(ids) == 0 {
+		return err
 	}
-	if len(ids) == 0 {
-		return nil
-	}
-	open, err := find[Topic](d, tx, KindTopic, ` AND closed_at IS NULL AND id IN (SELECT matter_id FROM oversee_ticket WHERE ticket_id = $2)`, ids[0])
+	best, has, err := fullest(tx, ids)
 	if err != nil {
 		return err
 	}
-	for _, id := range ids[1:] {
-		more, err := find[Topic](d, tx, KindTopic, ` AND closed_at IS NULL AND id IN (SELECT matter_id FROM oversee_ticket WHERE ticket_id = $2)`, id)
+	if best != "" {
+		t, err := get[Topic](tx, best)
 		if err != nil {
 			return err
 		}
-		open = append(open, more...)
-	}
-	var best *Topic
-	n := map[string]int{}
-	for _, t := range open {
-		n[t.ID]++
-		if best == nil || n[t.ID] > n[best.ID] || n[t.ID] == n[best.ID] && t.ID < best.ID {
-			best = t
+		if t.Rule == f.Rule || 2*has >= len(ids) {
+			_, err := d.AddToTopic(tx, best, ids, ticket.System)
+			return err
 		}
-	}
-	if best != nil && (best.Rule == f.Rule || 2*n[best.ID] >= len(ids)) {
-		_, err := d.AddToTopic(tx, best.ID, ids, ticket.System)
-		return err
 	}
 	key := "topic/" + f.Rule + "/" + subject(f.Subject) + "/" + ids[0]
 	title := f.Title
@@ -419,6 +401,48 @@ func (d *Desk) groupTopic(tx *storage.Tx, f warn.Firing) error {
 	}
 	_, err = d.OpenTopic(tx, TopicIn{Rule: f.Rule, Title: title, Place: f.Place, Class: f.Class, CauseTag: tag, Tickets: ids, Key: key}, ticket.System)
 	return err
+}
+
+// unrestricted are those of the tickets that are not for the restricted seat alone, in their order.
+func unrestricted(tx *storage.Tx, ids []string) ([]string, error) {
+	in := map[string]bool{}
+	for part := range slices.Chunk(ids, some) {
+		marks, args := among(part)
+		found, err := storage.All(tx, storage.Value[string], `SELECT id FROM ticket WHERE restricted = FALSE AND id IN (`+marks+`)`, args...)
+		if err != nil {
+			return nil, fmt.Errorf("tickets of a group: %w", err)
+		}
+		for _, id := range found {
+			in[id] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !in[id] }), nil
+}
+
+// fullest is the open topic that has most of the tickets, the oldest of equals, and how many it has; none is "".
+func fullest(tx *storage.Tx, ids []string) (best string, has int, err error) {
+	n := map[string]int{}
+	for part := range slices.Chunk(ids, some) {
+		marks, args := among(part)
+		type row struct {
+			id string
+			n  int
+		}
+		found, err := storage.All(tx, func(r storage.Row) (x row, err error) { return x, r.Scan(&x.id, &x.n) },
+			`SELECT m.id, COUNT(*) FROM oversee_ticket o JOIN oversee_matter m ON m.id = o.matter_id WHERE m.kind = 'topic' AND m.closed_at IS NULL AND o.ticket_id IN (`+marks+`) GROUP BY m.id`, args...)
+		if err != nil {
+			return "", 0, fmt.Errorf("topics of a group: %w", err)
+		}
+		for _, x := range found {
+			n[x.id] += x.n
+		}
+	}
+	for id, k := range n {
+		if best == "" || k > has || k == has && id < best {
+			best, has = id, k
+		}
+	}
+	return best, has, nil
 }
 
 // signals is W16: a source that is silent in the day time.

@@ -282,10 +282,29 @@ func members(v any) (map[string]json.RawMessage, error) {
 
 var null = json.RawMessage("null")
 
-// payload is what an event carries: facts for people, and the members that changed; null is removed.
+// payload is what an event carries: facts for people, and the members that changed; null is removed. A list that only got
+// longer is told by what it got: a matter of thousands of tickets would otherwise write all of them down with every one more.
 type payload struct {
 	Info map[string]any             `json:"info,omitempty"`
 	Set  map[string]json.RawMessage `json:"set,omitempty"`
+	Add  map[string]json.RawMessage `json:"add,omitempty"`
+}
+
+// added is what the list now has beyond the list old, as a list, if it begins with all of old.
+func added(old, now json.RawMessage) (json.RawMessage, bool) {
+	n := len(old) - 1 // without the bracket at its end
+	if n < 2 || old[0] != '[' || len(now) <= n || now[n] != ',' || !bytes.Equal(old[:n], now[:n]) {
+		return nil, false
+	}
+	return append(json.RawMessage{'['}, now[n+1:]...), true
+}
+
+// extended is the list old with more at its end: added, the other way.
+func extended(old, more json.RawMessage) (json.RawMessage, error) {
+	if len(old) < 3 || old[0] != '[' || len(more) < 3 || more[0] != '[' {
+		return nil, fmt.Errorf("adds %d bytes to what is no list", len(more))
+	}
+	return slices.Concat(old[:len(old)-1], json.RawMessage{','}, more[1:]), nil
 }
 
 // save writes the row and the event.
@@ -304,9 +323,11 @@ func (f *file) save(typ string, info map[string]any) error {
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", h.Stream(), err)
 	}
-	set := map[string]json.RawMessage{}
+	set, add := map[string]json.RawMessage{}, map[string]json.RawMessage{}
 	for name, v := range after {
-		if !bytes.Equal(f.before[name], v) {
+		if more, ok := added(f.before[name], v); ok {
+			add[name] = more
+		} else if !bytes.Equal(f.before[name], v) {
 			set[name] = v
 		}
 	}
@@ -323,7 +344,7 @@ func (f *file) save(typ string, info map[string]any) error {
 		return fmt.Errorf("save %s: %w", h.Stream(), err)
 	}
 	if _, err := audit.Append(f.tx, audit.Entry{Stream: h.Stream(), Type: string(h.Kind) + "." + typ, Actor: f.by.String(), At: f.now, Rule: f.rules,
-		Payload: payload{Info: info, Set: set}}); err != nil {
+		Payload: payload{Info: info, Set: set, Add: add}}); err != nil {
 		return err
 	}
 	f.before = after
@@ -373,21 +394,30 @@ func (f *file) put(body string) error {
 
 // relate brings the rows of a relation from old to now.
 func relate(tx *storage.Tx, table, column, id string, old, now []string) error {
+	was, is := setOf(old), setOf(now)
 	for _, v := range now {
-		if !slices.Contains(old, v) {
+		if !was[v] {
 			if _, err := tx.Exec(`INSERT INTO `+table+` (matter_id, `+column+`) VALUES ($1, $2) ON CONFLICT DO NOTHING`, id, v); err != nil {
 				return err
 			}
 		}
 	}
 	for _, v := range old {
-		if !slices.Contains(now, v) {
+		if !is[v] {
 			if _, err := tx.Exec(`DELETE FROM `+table+` WHERE matter_id = $1 AND `+column+` = $2`, id, v); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+func setOf(list []string) map[string]bool {
+	m := make(map[string]bool, len(list))
+	for _, v := range list {
+		m[v] = true
+	}
+	return m
 }
 
 // open enters a new matter, as command makes it. A matter whose Key is there already is returned with errThere.

@@ -76,7 +76,12 @@ func (d *Desk) OpenTopic(tx *storage.Tx, in TopicIn, by ticket.Actor) (Topic, er
 
 // gather takes tickets in and counts the parties.
 func (d *Desk) gather(f *file, t *Topic, ids []string) error {
+	have := setOf(t.Tickets)
+	t.Tickets = slices.Clone(t.Tickets)
 	for _, id := range ids {
+		if have[id] {
+			continue
+		}
 		k, err := d.Office.Get(f.tx, id)
 		if errors.Is(err, storage.ErrNotFound) {
 			return refuse("ticket", "没有找到要关联的诉求")
@@ -86,8 +91,8 @@ func (d *Desk) gather(f *file, t *Topic, ids []string) error {
 		if k.Restricted {
 			return refuse("seat", "督察12389诉求不进入专题")
 		}
-		if !slices.Contains(t.Tickets, k.ID) {
-			t.Tickets = append(slices.Clone(t.Tickets), k.ID)
+		if !have[k.ID] {
+			have[k.ID], t.Tickets = true, append(t.Tickets, k.ID)
 		}
 	}
 	parties, err := partiesOf(f.tx, t.Tickets)
@@ -99,15 +104,24 @@ func (d *Desk) gather(f *file, t *Topic, ids []string) error {
 	return d.regrade(f.tx, t, before)
 }
 
+// some is how many ids one statement asks about.
+const some = 500
+
+// among writes ids for IN (…).
+func among(ids []string) (marks string, args []any) {
+	list := make([]string, len(ids))
+	for i, id := range ids {
+		list[i], args = fmt.Sprintf("$%d", i+1), append(args, id)
+	}
+	return strings.Join(list, ", "), args
+}
+
 // partiesOf counts the distinct persons of tickets; who is not known counts for one each.
 func partiesOf(tx *storage.Tx, ids []string) (int, error) {
 	parties := map[string]bool{}
-	for part := range slices.Chunk(ids, 500) {
-		args, marks := make([]any, len(part)), make([]string, len(part))
-		for i, id := range part {
-			args[i], marks[i] = id, fmt.Sprintf("$%d", i+1)
-		}
-		found, err := storage.All(tx, storage.Value[string], `SELECT DISTINCT CASE WHEN contact_id <> '' THEN contact_id ELSE id END FROM ticket WHERE id IN (`+strings.Join(marks, ", ")+`)`, args...)
+	for part := range slices.Chunk(ids, some) {
+		marks, args := among(part)
+		found, err := storage.All(tx, storage.Value[string], `SELECT DISTINCT CASE WHEN contact_id <> '' THEN contact_id ELSE id END FROM ticket WHERE id IN (`+marks+`)`, args...)
 		if err != nil {
 			return 0, fmt.Errorf("parties of a topic: %w", err)
 		}

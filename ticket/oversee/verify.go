@@ -23,7 +23,7 @@ func Replay(k Kind, events []audit.Event) (map[string]json.RawMessage, error) {
 		if e.StreamSeq != int64(i+1) {
 			return nil, fmt.Errorf("event %d of %s is missing", i+1, e.Stream)
 		}
-		var p struct{ Set map[string]json.RawMessage }
+		var p struct{ Set, Add map[string]json.RawMessage }
 		if err := json.Unmarshal(e.Payload, &p); err != nil {
 			return nil, fmt.Errorf("event %d of %s: %w", e.StreamSeq, e.Stream, err)
 		}
@@ -33,6 +33,13 @@ func Replay(k Kind, events []audit.Event) (map[string]json.RawMessage, error) {
 			} else {
 				m[name] = v
 			}
+		}
+		for name, more := range p.Add {
+			longer, err := extended(m[name], more)
+			if err != nil {
+				return nil, fmt.Errorf("event %d of %s: %s: %w", e.StreamSeq, e.Stream, name, err)
+			}
+			m[name] = longer
 		}
 		var next State
 		if err := json.Unmarshal(m["state"], &next); err != nil {
