@@ -95,6 +95,7 @@ func (s *Server) towardsTrunk(ctx context.Context, l *line) (dialog, error) {
 func (ls *lines) enrol(ctx context.Context, l *line) {
 	var e enrolment
 	var until time.Time
+	asked := false // and not answered when ctx ended: it may have been carried out
 	back, wait := ls.s.cfg.backoff, ls.s.cfg.backoff/4
 	for pause(ctx, l.wake, around(wait)) {
 		ls.s.safely("enrol", func() {
@@ -107,6 +108,7 @@ func (ls *lines) enrol(ctx context.Context, l *line) {
 			ls.mu.Unlock()
 			granted, err := e.send(within, ls.s, l, time.Hour)
 			if ctx.Err() != nil {
+				asked = true
 				return
 			}
 			ls.mu.Lock()
@@ -141,7 +143,7 @@ func (ls *lines) enrol(ctx context.Context, l *line) {
 	was := l.registered
 	l.registered = false
 	ls.mu.Unlock()
-	if was {
+	if was || asked {
 		bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		defer cancel()
 		_, _ = e.send(bye, ls.s, l, 0)
