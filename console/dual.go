@@ -331,6 +331,7 @@ var outreachActs = []overAct{
 		do: func(d *oversee.Desk, tx *storage.Tx, c overCommand) (oversee.Matter, error) {
 			return m(d.FinishOutreach(tx, c.id, c.in.number("made"), c.in.number("heard"), c.in.text("text"), c.by))
 		}},
+	addPointAct,
 	{code: "drop-outreach", kind: oversee.KindOutreach, look: "quiet", offer: if_(func(v *matterView) bool {
 		return v.at(oversee.Planned, oversee.Acting) && v.can(org.Supervise, org.DraftReport)
 	}),
@@ -358,6 +359,9 @@ func (v *matterView) fillOutreach(o *oversee.Outreach) error {
 	}
 	if e.Shown() {
 		v.fact("effect", translate(v.lang, "o-outreach-effect", e.Before, e.After, e.Days, e.Low, e.High))
+	}
+	if err := v.fillPoints(o); err != nil {
+		return err
 	}
 	v.section("outreach-plan", overItem{Text: v.text(o.Plan)})
 	v.section("told-outreach", overItem{Text: v.text(o.Told), Note: v.names.Who(o.By)})

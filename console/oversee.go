@@ -26,6 +26,7 @@ func (s *Server) overseeRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /oversee/{kind}/act/{action}", s.signedIn(s.matterAct))
 	mux.HandleFunc("GET /oversee/{kind}/{id}", s.signedIn(s.matterPage))
 	mux.HandleFunc("POST /oversee/{kind}/{id}/act/{action}", s.signedIn(s.matterAct))
+	s.sourceRoutes(mux)
 	mux.HandleFunc("POST /oversee/mediation/{id}/papers/add", s.signedIn(s.addPaper))
 	mux.HandleFunc("GET /oversee/mediation/{id}/papers/{version}", s.signedIn(s.takePaper))
 	mux.HandleFunc("GET /oversee/rules", s.may(org.ViewAlerts, s.warnRules))
@@ -53,6 +54,7 @@ type matterListView struct {
 	Figures     []figure
 	Panel       []panelForm
 	Names       names
+	Sources     bool // leads to what came by the codes of campaigns
 }
 
 type kindTab struct {
@@ -137,6 +139,7 @@ func (s *Server) readMatters(tx *storage.Tx, r *http.Request, u *user) (*matterL
 		return nil, err
 	}
 	mv := &matterView{me: u, names: v.Names, lang: s.lang(r), s: s, Kind: k, tx: tx}
+	v.Sources = k == oversee.KindOutreach && u.Can(org.ViewAlerts)
 	v.Panel = mv.panel()
 	for i := range v.Panel {
 		v.Panel[i].Open = false

@@ -49,6 +49,7 @@ func (s *Server) overseeAPI(api huma.API) {
 	huma.Post(api, "/api/v1/oversight/{kind}/{id}/act/{action}", s.apiMatterAct, named("act-on-matter", "Run a command on a matter: the action and fields of the form on its page"))
 	s.dualAPI(api)
 	s.paperAPI(api)
+	s.sourceAPI(api)
 	huma.Get(api, "/api/v1/warnings", s.apiWarnings, named("list-warning-rules", "Rules of early warning with their figures of the last days"))
 }
 
@@ -175,7 +176,7 @@ func (s *Server) wholeMatter(tx *storage.Tx, m oversee.Matter, tok org.Token, ou
 	if err != nil {
 		return err
 	}
-	v := &matterView{M: m, Kind: oversee.Of(m).Kind, H: *oversee.Of(m), me: tokenUser(tok), names: n, lang: "zh-CN", s: s, tx: tx}
+	v := &matterView{M: m, Kind: oversee.Of(m).Kind, H: *oversee.Of(m), me: tokenUser(tok), names: n, lang: "zh-CN", s: s, tx: tx, forAPI: true}
 	if v.words, err = s.Oversight.Words(tx, m); err != nil {
 		return err
 	}

@@ -79,6 +79,11 @@ func (s *Server) readOversight(tx *storage.Tx, u *user, lang string, t ticket.Ti
 			v.Rows = append(v.Rows, row)
 		}
 	}
+	if o, p, err := s.Oversight.CameBy(tx, t.ID, by); err != nil {
+		return nil, err
+	} else if o != nil {
+		v.Rows = append(v.Rows, matterRow{Head: o.Head, Look: lookOf(o.State), Title: o.WayLabel(), Note: translate(lang, "o-came-by", p.Place)})
+	}
 	if t.State.Open() && u.Can(org.DispatchTicket) {
 		var err error
 		if v.Duties, err = s.Oversight.Duties(tx, t, 3); err != nil {

@@ -38,6 +38,9 @@ type matterView struct {
 	Papers                     []paperView
 	MayTake, MayAdd, HasSigned bool
 	PaperError                 string
+	// Of a campaign: its codes by place.
+	Points []pointView
+	forAPI bool // nothing is shown on a page
 
 	me    *user
 	names names

@@ -179,7 +179,7 @@ func (s *Server) formView(r *http.Request) publicFormView {
 
 func (s *Server) publicForm(w http.ResponseWriter, r *http.Request) {
 	v := s.formView(r)
-	for _, name := range []string{"unit", "window", "clerk"} { // a code that was scanned at a window tells them
+	for _, name := range []string{"unit", "window", "clerk", "from"} { // a code that was scanned at a window, or at a campaign, tells them
 		if x := strings.TrimSpace(r.URL.Query().Get(name)); utf8.RuneCountInString(x) <= 64 {
 			v.In[name] = x
 		}
@@ -201,6 +201,7 @@ type posted struct {
 	Served       string `json:"served_unit,omitempty"` // unit of the window where a code was scanned
 	Window       string `json:"window,omitempty"`
 	Clerk        string `json:"clerk,omitempty"`
+	From         string `json:"from,omitempty"` // code of a campaign that was scanned
 	Confidential bool   `json:"confidential"`
 	Anonymous    bool   `json:"anonymous"`
 	Open         bool   `json:"open"` // may be shown in public, numbers and names hidden
@@ -229,7 +230,7 @@ func (s *Server) readPosted(w http.ResponseWriter, r *http.Request) (p posted, e
 	}
 	in := input{r}
 	p = posted{Kind: in.text("kind"), Title: in.text("title"), Body: in.text("body"), Place: in.text("place"), Lat: in.text("lat"), Lng: in.text("lng"), Name: in.text("name"), Phone: in.text("phone"),
-		Unit: in.text("accused_unit"), Served: in.text("unit"), Window: in.text("window"), Clerk: in.text("clerk"), Confidential: in.on("confidential"), Anonymous: in.on("anonymous"), Open: in.on("open"), Challenge: in.text("challenge"), Proof: in.text("proof"), Sum: in.text("sum")}
+		Unit: in.text("accused_unit"), Served: in.text("unit"), Window: in.text("window"), Clerk: in.text("clerk"), From: in.text("from"), Confidential: in.on("confidential"), Anonymous: in.on("anonymous"), Open: in.on("open"), Challenge: in.text("challenge"), Proof: in.text("proof"), Sum: in.text("sum")}
 	if r.MultipartForm == nil {
 		return p, nil
 	}
@@ -286,7 +287,7 @@ func (p posted) submission(code string) (channel.Submission, error) {
 	case utf8.RuneCountInString(p.Body) < 5:
 		return channel.Submission{}, refusedKey("body-too-short")
 	case utf8.RuneCountInString(p.Body) > 5000 || utf8.RuneCountInString(p.Title) > 100 || utf8.RuneCountInString(p.Place) > 200 || utf8.RuneCountInString(p.Name) > 40 || len(p.Phone) > 30 || len(p.Lat) > 20 || len(p.Lng) > 20 ||
-		utf8.RuneCountInString(p.Window) > 30 || utf8.RuneCountInString(p.Clerk) > 30 || len(p.Served) > 64:
+		utf8.RuneCountInString(p.Window) > 30 || utf8.RuneCountInString(p.Clerk) > 30 || len(p.Served) > 64 || len(p.From) > 64:
 		return channel.Submission{}, refusedKey("body-too-long")
 	case !coordinate(p.Lat, 90) || !coordinate(p.Lng, 180):
 		return channel.Submission{}, refusedKey("bad-place")
@@ -363,7 +364,7 @@ func (s *Server) publicPost(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case refused:
 		v.Error = translate(s.lang(r), refusal.Message)
-		v.In = map[string]string{"kind": p.Kind, "title": p.Title, "body": p.Body, "place": p.Place, "name": p.Name, "phone": p.Phone, "lat": p.Lat, "lng": p.Lng, "unit": p.Served, "window": p.Window, "clerk": p.Clerk}
+		v.In = map[string]string{"kind": p.Kind, "title": p.Title, "body": p.Body, "place": p.Place, "name": p.Name, "phone": p.Phone, "lat": p.Lat, "lng": p.Lng, "unit": p.Served, "window": p.Window, "clerk": p.Clerk, "from": p.From}
 		for name, on := range map[string]bool{"confidential": p.Confidential, "anonymous": p.Anonymous, "open": p.Open} {
 			if on {
 				v.In[name] = "1"
@@ -385,8 +386,10 @@ func (s *Server) submit(r *http.Request, p posted, code string) (rec channel.Rec
 		return rec, err
 	}
 	err = s.DB.Update(r.Context(), func(tx *storage.Tx) error {
-		rec, err = s.Gateway.Submit(tx, sub, ticket.System)
-		return err
+		if rec, err = s.Gateway.Submit(tx, sub, ticket.System); err != nil || rec.Existing || p.From == "" || s.Oversight == nil {
+			return err
+		}
+		return s.Oversight.Arrived(tx, p.From, rec.TicketID)
 	})
 	return rec, err
 }

@@ -400,3 +400,68 @@ func TestTheSilentCommunityIsListedFirstAndAnOutreachsEffectIsCounted(t *testing
 		})
 	})
 }
+
+// RES-13: who comes by a campaign's code is counted at its place, once; a code that nobody gave out refuses nobody, and the unit
+// that a ticket accuses is not kept from its campaign.
+func TestATicketIsCountedAtThePlaceWhoseCodeWasScanned(t *testing.T) {
+	each2(t, func(h *house) {
+		h.update(func(tx *storage.Tx) error {
+			return h.o.PutAreas(tx, []ticket.Area{{Code: "210502", Level: 1, Name: "平山区"}}, h.admin)
+		})
+		o := must(h, func(tx *storage.Tx) (Outreach, error) {
+			return h.desk.OpenOutreach(tx, "210502", "campaign", "街巷宣传", unitA, h.clock().AddDate(0, 0, 9), h.supervisor)
+		})
+		add := func(place string, by ticket.Actor) func(tx *storage.Tx) (Outreach, error) {
+			return func(tx *storage.Tx) (Outreach, error) { return h.desk.AddPoint(tx, o.ID, place, by) }
+		}
+		refused(h, "role", add("站前广场", h.handlerB))
+		refused(h, "empty", add("  ", h.handlerA))
+		must(h, add("站前广场", h.handlerA))
+		refused(h, "same", add(" 站前广场 ", h.handlerA))
+		o = must(h, add("早市", h.supervisor))
+		square, market := o.Points[0].Code, o.Points[1].Code
+		came := func(code string, who int, more ...func(*ticket.Intake)) ticket.Ticket {
+			k := h.open(who, "路灯不亮", "路灯不亮"+code, append(more, func(in *ticket.Intake) { in.Channel = "web" })...)
+			for range 2 { // the form sent twice
+				h.update(func(tx *storage.Tx) error { return h.desk.Arrived(tx, code, k.ID) })
+			}
+			return k
+		}
+		came(market, 1)
+		accuses := came(market, 2, func(in *ticket.Intake) { in.Kind, in.AccusedUnit = ticket.Complaint, unitA })
+		came(square, 3)
+		came("ZZZZZZZZ", 4)
+		came("'; --", 5)
+		h.update(func(tx *storage.Tx) error { return h.desk.Arrived(tx, square, accuses.ID) }) // the first code counts
+		h.view(func(tx *storage.Tx) error {
+			list, plain, err := h.desk.Sources(tx, time.Time{}, time.Time{}, "", h.supervisor)
+			if err != nil || len(list) != 2 || list[0].Place != "早市" || list[0].Came != 2 || list[1].Came != 1 || plain != 2 {
+				t.Errorf("%+v %d %v", list, plain, err)
+			}
+			if list, _, err := h.desk.Sources(tx, h.clock().Add(time.Hour), time.Time{}, "", h.supervisor); err != nil || list[0].Came != 0 {
+				t.Errorf("of a later time: %+v %v", list, err)
+			}
+			if list, _, err := h.desk.Sources(tx, time.Time{}, time.Time{}, "", h.handlerB); err != nil || len(list) != 0 {
+				t.Errorf("another unit sees %+v %v", list, err)
+			}
+			by, p, err := h.desk.CameBy(tx, accuses.ID, h.supervisor)
+			if err != nil || by == nil || by.ID != o.ID || p.Place != "早市" {
+				t.Errorf("%+v %+v %v", by, p, err)
+			}
+			return nil
+		})
+		must(h, func(tx *storage.Tx) (Outreach, error) { return h.desk.BeginOutreach(tx, o.ID, h.handlerA) })
+		h.whole()
+		h.update(func(tx *storage.Tx) error {
+			_, err := tx.Exec(`UPDATE oversee_arrival SET code = $1 WHERE ticket_id = $2`, square, accuses.ID)
+			return err
+		})
+		if drifts, err := Verify(h.ctx, h.db); err != nil || len(drifts) != 1 || drifts[0].What != "arrivals differ from the events" {
+			t.Errorf("a moved ticket: %+v %v", drifts, err)
+		}
+		h.update(func(tx *storage.Tx) error {
+			_, err := tx.Exec(`UPDATE oversee_arrival SET code = $1 WHERE ticket_id = $2`, market, accuses.ID)
+			return err
+		})
+	})
+}

@@ -211,6 +211,8 @@ type Outreach struct {
 	Heard int         `json:"heard,omitzero"`
 	Told  ticket.Text `json:"told,omitzero"`
 	By    string      `json:"by,omitzero"`
+	// Points are the places where a code of the campaign hangs or is handed out.
+	Points []Point `json:"points,omitempty"`
 }
 
 // KindOutreach is 主动问需.

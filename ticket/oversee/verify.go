@@ -179,6 +179,17 @@ func verify(tx *storage.Tx, r raw, stream string) (out []string, err error) {
 		}
 		out = append(out, papers...)
 	}
+	if r.kind == KindOutreach {
+		var o Outreach
+		if err := json.Unmarshal([]byte(r.body), &o); err != nil {
+			return append(out, "its row cannot be read"), nil
+		}
+		came, err := arrivalsAsTold(tx, &o)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, came...)
+	}
 	texts, err := ticket.CheckTexts(tx, stream, events)
 	slices.Sort(out)
 	return append(out, texts...), err
