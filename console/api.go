@@ -316,6 +316,8 @@ type CallOut struct {
 	CallbackID  string     `json:"callback_id,omitempty"`
 	Direction   string     `json:"direction" enum:"in,out"`
 
+	Proof string `json:"proof,omitempty" enum:"passed,wrong,silent,urgent,left" doc:"what the caller made of the two keys that are asked for in a flood"`
+
 	CallParts
 }
 
@@ -323,7 +325,7 @@ func callOut(c ivr.Record) CallOut {
 	return CallOut{ID: c.ID, Caller: c.Label(), Disposition: string(c.Disposition), Label: c.Disposition.Label(), Urgent: c.Urgent, Started: c.Started.In(workday.Zone),
 		Answered: stampOrNil(c.Answered), Queued: stampOrNil(c.Queued), Connected: stampOrNil(c.Connected), Ended: stampOrNil(c.Ended), EndedBy: c.EndedBy,
 		Operator: c.Operator, WaitMS: c.Wait.Milliseconds(), TalkMS: c.Talk.Milliseconds(), Rating: c.Rating, Recording: c.Recording,
-		RecordingMS: c.RecordingTime.Milliseconds(), Fault: c.RecordingFault, SHA256: c.RecordingSHA256, TicketID: c.TicketID, CallbackID: c.CallbackID, Direction: directionOf(c)}
+		RecordingMS: c.RecordingTime.Milliseconds(), Fault: c.RecordingFault, SHA256: c.RecordingSHA256, TicketID: c.TicketID, CallbackID: c.CallbackID, Direction: directionOf(c), Proof: string(c.Proof)}
 }
 
 type listOf[T any] struct {

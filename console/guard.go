@@ -228,6 +228,9 @@ type GuardOut struct {
 	Since     *time.Time        `json:"since,omitempty"`
 	Rate      float64           `json:"calls_per_second" doc:"new calls, over the last ten seconds"`
 	Refused   map[string]uint64 `json:"refused" doc:"calls since the start, by reason"`
+	Proofs    map[string]uint64 `json:"proofs" doc:"callers since the start who were asked for two keys, by what they made of it"`
+	Asking    int               `json:"asking" doc:"callers who are being asked"`
+	Lanes     int               `json:"proof_lines" doc:"how many may be asked at a time; 0: nobody is asked"`
 	Bans      []BanOut          `json:"bans"`
 }
 
@@ -244,10 +247,14 @@ func (s *Server) apiGuard(ctx context.Context, _ *struct{}) (*one[GuardOut], err
 	if _, err := caller(ctx, org.BlockCallers); err != nil {
 		return nil, err
 	}
-	out := one[GuardOut]{Body: GuardOut{Refused: map[string]uint64{}, Bans: []BanOut{}}}
+	out := one[GuardOut]{Body: GuardOut{Refused: map[string]uint64{}, Proofs: map[string]uint64{}, Bans: []BanOut{}}}
 	if s.Guard.Defence != nil {
 		d := s.Guard.Defence()
 		out.Body.Defending, out.Body.ByHand, out.Body.Since, out.Body.Rate, out.Body.Refused = d.On, d.ByHand, stampOrNil(d.Since), d.Rate, d.Refused
+		out.Body.Asking, out.Body.Lanes = d.Asking, d.Lanes
+		for p, n := range d.Proofs {
+			out.Body.Proofs[string(p)] = n
+		}
 	}
 	if s.Guard.Bans != nil {
 		for _, b := range s.Guard.Bans() {

@@ -53,7 +53,8 @@ func TestTheGuardIsShownAndSwitchedByWhoMay(t *testing.T) {
 	banned := []sip.Ban{{Source: netip.MustParseAddr("203.0.113.9"), Why: "scanner", Since: time.Now(), Until: time.Now().Add(time.Hour), Times: 2, Kept: 17}}
 	h.s.Guard = CallGuard{
 		Defence: func() ivr.Defence {
-			return ivr.Defence{On: on, ByHand: on, Since: time.Now(), Rate: 3.5, Refused: map[string]uint64{"caller": 4}}
+			return ivr.Defence{On: on, ByHand: on, Since: time.Now(), Rate: 3.5, Refused: map[string]uint64{"caller": 4},
+				Proofs: map[ivr.Proof]uint64{ivr.ProofPassed: 41}, Asking: 3, Lanes: 30}
 		},
 		Defend: func(v bool) { on = v }, Bans: func() []sip.Ban { return banned },
 		LiftBan: func(a netip.Addr) bool {
@@ -72,7 +73,7 @@ func TestTheGuardIsShownAndSwitchedByWhoMay(t *testing.T) {
 	if p := h.as("operator1").post("/guard/defend", form("on", "yes")); p.status != http.StatusForbidden || on {
 		t.Errorf("an operator switches the defence: %d", p.status)
 	}
-	if p := b.post("/guard/defend", form("on", "yes")); !on || !strings.Contains(p.body, "防护中") {
+	if p := b.post("/guard/defend", form("on", "yes")); !on || !strings.Contains(p.body, "防护中") || !strings.Contains(p.plain(), "正在确认 3／最多 30 路") || !strings.Contains(p.plain(), "按键确认通过 41") {
 		t.Errorf("switched on: %v %s", on, p.plain())
 	}
 	if p := b.post("/guard/bans/lift", form("source", "203.0.113.9")); strings.Contains(p.body, "203.0.113.9") {

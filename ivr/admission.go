@@ -2,6 +2,7 @@ package ivr
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -18,6 +19,8 @@ type Admission struct {
 	Channels  map[string]int // calls at a time that a trunk may bring
 	DefendAt  float64        // new calls a second, over ten seconds, from which the hotline defends itself (TDoS); 0: only by hand
 	Reserve   int            // lines that are kept for callers who are known, while defending; a fifth of MaxCalls when 0
+	Proof     int            // callers who are asked at a time, while defending, for keys that tell people from machines, when they are not known; a tenth of MaxCalls when 0, nobody is asked when negative
+	ProofWait time.Duration  // for the keys, after they were said; 10 s when 0
 	Priority  []string       // numbers that are always let in, as digits
 }
 
@@ -27,7 +30,10 @@ type Defence struct {
 	ByHand  bool
 	Since   time.Time
 	Rate    float64           // new calls a second over the last ten
-	Refused map[string]uint64 // since the start, by reason: "caller", "trunk", "reserve", "address"
+	Refused map[string]uint64 // since the start, by reason: "caller", "trunk", "reserve", "address", "proof"
+	Proofs  map[Proof]uint64  // since the start: what callers made of the keys that tell people from machines
+	Asking  int               // callers who are being asked
+	Lanes   int               // how many may be at a time; 0: nobody is asked
 }
 
 const (
@@ -48,6 +54,7 @@ type admission struct {
 	until   time.Time // on by itself, at least until then
 	since   time.Time
 	refused map[string]uint64
+	proofs  map[Proof]uint64
 	looking chan struct{}
 }
 
@@ -99,15 +106,16 @@ func (h *Hotline) Admit(info sip.Info) (retryAfter time.Duration, ok bool) {
 	}
 
 	number, _ := contact.ParsePhone(info.From)
-	for _, p := range rules.Priority {
-		if (info.From == p || !number.IsZero() && number.Clear() == p) && info.Trunk != "" { // only a trunk's word is believed
-			return 0, true
-		}
+	if rules.spared(info, number) {
+		return 0, true
 	}
-	same, byTrunk, byAddress, all := 0, 0, 0, 0
+	same, byTrunk, byAddress, all, asking := 0, 0, 0, 0, 0
 	h.mu.Lock()
 	for _, v := range h.live {
 		all++
+		if v.doubted {
+			asking++
+		}
 		if !number.IsZero() && v.rec.Number == number {
 			same++
 		}
@@ -128,6 +136,9 @@ func (h *Hotline) Admit(info sip.Info) (retryAfter time.Duration, ok bool) {
 	if reserve <= 0 {
 		reserve = h.MaxCalls() / 5
 	}
+	// Those who are asked for a proof may stand on half of the kept lines: who proves to be a person is known from then on.
+	lanes := rules.proofLanes(h.MaxCalls())
+	known := sync.OnceValue(func() bool { return h.knows(context.Background(), number) })
 	why := ""
 	switch limit := rules.Channels[info.Trunk]; {
 	case limit > 0 && byTrunk >= limit:
@@ -136,41 +147,65 @@ func (h *Hotline) Admit(info sip.Info) (retryAfter time.Duration, ok bool) {
 		why = "caller"
 	case defending && info.Trunk == "" && byAddress >= perAddress:
 		why = "address"
-	case defending && h.MaxCalls() > 0 && all >= h.MaxCalls()-reserve && !h.knows(number):
+	case defending && h.MaxCalls() > 0 && all >= h.MaxCalls()-reserve+min(lanes, reserve/2) && !known():
 		why = "reserve"
+	case defending && lanes > 0 && asking >= lanes && !known():
+		why = "proof"
 	default:
 		return 0, true
 	}
+	a.refuse(why)
+	return 30 * time.Second, false
+}
+
+// refuse counts a call that is not let in.
+func (a *admission) refuse(why string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.refused == nil {
 		a.refused = map[string]uint64{}
 	}
 	a.refused[why]++
-	return 30 * time.Second, false
 }
 
 // on says whether the hotline defends itself; a.mu is held.
 func (a *admission) on(now time.Time) bool { return a.hand || now.Before(a.until) }
 
-// knows says whether a number belongs to somebody whom we have served: the lines that are left in a flood are theirs. A database that
-// is too busy to answer at once knows nobody.
-func (h *Hotline) knows(number contact.Phone) bool {
+// knows says whether a number belongs to somebody whom we have served, by whatever way they came (whoever cannot hear has written to
+// us), or who has proved to be a person within proofLasts: the lines that are left in a flood are theirs. Tickets count that were there
+// before the flood. A database that is too busy to answer at once knows nobody.
+func (h *Hotline) knows(ctx context.Context, number contact.Phone) bool {
 	if number.IsZero() {
 		return false
 	}
+	now := h.now()
+	h.gate.mu.Lock()
+	before := h.gate.since
+	h.gate.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, lookupPatient)
+	defer cancel()
 	select {
 	case h.gate.looking <- struct{}{}:
 		defer func() { <-h.gate.looking }()
-	default:
+	case <-ctx.Done():
 		return false
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), lookupPatient)
-	defer cancel()
 	n := 0
 	err := h.cfg.DB.View(ctx, func(tx *storage.Tx) (err error) {
-		n, err = storage.One(tx, storage.Value[int], `SELECT COUNT(*) FROM (SELECT 1 FROM call WHERE number_hash = $1 AND (talk_ms > 0 OR ticket_id <> '') LIMIT 1) AS known`,
-			h.calls.Vault.HashPhone(number))
+		hash := h.calls.Vault.HashPhone(number)
+		n, err = storage.One(tx, storage.Value[int], `SELECT COUNT(*) FROM (SELECT 1 FROM call WHERE number_hash = $1
+			AND (talk_ms > 0 OR ticket_id <> '' AND started < $2 OR proof = 'passed' AND started >= $3) LIMIT 1) AS known`,
+			hash, storage.At(before), storage.At(now.Add(-proofLasts)))
+		if err != nil || n > 0 {
+			return err
+		}
+		p, err := h.cfg.Book.Find(tx, number)
+		if errors.Is(err, storage.ErrNotFound) {
+			return nil
+		}
+		if err == nil {
+			n, err = storage.One(tx, storage.Value[int], `SELECT COUNT(*) FROM (SELECT 1 FROM ticket WHERE contact_id = $1 AND opened_at < $2 LIMIT 1) AS known`, p.ID, storage.At(before))
+		}
 		return err
 	})
 	return err == nil && n > 0
@@ -179,10 +214,22 @@ func (h *Hotline) knows(number contact.Phone) bool {
 // Defence tells whether the hotline defends itself.
 func (h *Hotline) Defence() Defence {
 	now := h.now()
+	asking := 0
+	h.mu.Lock()
+	for _, v := range h.live {
+		if v.doubted {
+			asking++
+		}
+	}
+	h.mu.Unlock()
 	a := &h.gate
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	d := Defence{On: a.on(now), ByHand: a.hand, Rate: a.arrives(now, 0), Refused: map[string]uint64{}}
+	d := Defence{On: a.on(now), ByHand: a.hand, Rate: a.arrives(now, 0), Refused: map[string]uint64{}, Proofs: map[Proof]uint64{},
+		Asking: asking, Lanes: a.rules.proofLanes(h.MaxCalls())}
+	for p, n := range a.proofs {
+		d.Proofs[p] = n
+	}
 	if d.On {
 		d.Since = a.since
 	}
@@ -214,7 +261,7 @@ func (h *Hotline) tellOfFlood(at time.Time, rate float64) {
 	err := h.update(ctx, func(tx *storage.Tx) error {
 		_, err := h.cfg.Office.RaiseAlert(tx, ticket.Alert{
 			Key: "call_flood:" + h.cfg.Node + ":" + at.In(workday.Zone).Format("2006-01-02T15:04"), Rule: "call_flood", Level: ticket.Red, Subject: "node/" + h.cfg.Node,
-			Title: "来电异常集中，已启动话务攻击防护", Evidence: "新来电速率超过阈值：同一号码只接一路，保留线路给曾经来电的群众，其余来电提示稍后再拨。攻击平息一分钟后自动解除，也可在来电防护页手动控制。", By: ticket.System,
+			Title: "来电异常集中，已启动话务攻击防护", Evidence: "新来电速率超过阈值：同一号码只接一路，保留线路给曾经来电的群众；陌生号码先按两个数字键确认不是自动拨号，超出的来电提示稍后再拨。攻击平息一分钟后自动解除，也可在来电防护页手动控制。", By: ticket.System,
 		})
 		return err
 	})

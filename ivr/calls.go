@@ -80,6 +80,7 @@ type Record struct {
 	Trunk     string
 	Anonymous bool
 	Urgent    bool // 110 was keyed or spoken
+	Proof     Proof
 	Direction Direction
 	Police    time.Time // when 110 came into the call; zero: it did not
 
@@ -142,7 +143,7 @@ const recordColumns = `id, node, number_sealed, contact_id, dialled, trunk, anon
 	disposition, ended_by, cause, operator, staff_id, offers, wait_ms, talk_ms, rating,
 	recording, recording_sha256, recording_ms, recording_bytes, recorded_from, message_from_ms, message_ms,
 	ticket_id, callback_id, answers, flow, flow_version, steps,
-	recording_fault, recording_paused_ms, recording_hold, recording_gone, recording_gone_why, direction, police`
+	recording_fault, recording_paused_ms, recording_hold, recording_gone, recording_gone_why, direction, police, proof`
 
 const numberPurpose = "call.number"
 
@@ -163,7 +164,7 @@ func (c Calls) scan(row storage.Row) (Record, error) {
 		&r.Disposition, &r.EndedBy, &r.Cause, &r.Operator, &r.StaffID, &r.Offers, &wait, &talk, &r.Rating,
 		&r.Recording, &r.RecordingSHA256, &rec, &r.RecordingBytes, &from, &mfrom, &mtime,
 		&r.TicketID, &r.CallbackID, &answers, &r.Flow, &r.FlowVersion, &steps,
-		&r.RecordingFault, &paused, &r.RecordingHold, &gone, &r.RecordingGoneWhy, &r.Direction, &police)
+		&r.RecordingFault, &paused, &r.RecordingHold, &gone, &r.RecordingGoneWhy, &r.Direction, &police, &r.Proof)
 	if err != nil {
 		return r, err
 	}
@@ -321,7 +322,7 @@ func (c Calls) save(tx *storage.Tx, r *Record) error {
 	}
 	_, err = tx.Exec(`INSERT INTO call (`+recordColumns+`, number_hash)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
-			$25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45)
+			$25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46)
 		ON CONFLICT (id) DO UPDATE SET contact_id = excluded.contact_id, urgent = excluded.urgent,
 			answered = excluded.answered, queued = excluded.queued, connected = excluded.connected, parted = excluded.parted,
 			ended = excluded.ended, seen = excluded.seen, disposition = excluded.disposition, ended_by = excluded.ended_by,
@@ -331,14 +332,14 @@ func (c Calls) save(tx *storage.Tx, r *Record) error {
 			recording_bytes = excluded.recording_bytes, recorded_from = excluded.recorded_from,
 			message_from_ms = excluded.message_from_ms, message_ms = excluded.message_ms, ticket_id = excluded.ticket_id,
 			callback_id = excluded.callback_id, answers = excluded.answers, steps = excluded.steps,
-			recording_fault = excluded.recording_fault, recording_paused_ms = excluded.recording_paused_ms, trunk = excluded.trunk, police = excluded.police`,
+			recording_fault = excluded.recording_fault, recording_paused_ms = excluded.recording_paused_ms, trunk = excluded.trunk, police = excluded.police, proof = excluded.proof`,
 		r.ID, r.Node, sealed, contactID, r.Dialled, r.Trunk, r.Anonymous, r.Urgent,
 		at(r.Started), at(r.Answered), at(r.Queued), at(r.Connected), at(r.Parted), at(r.Ended), at(r.Seen),
 		string(r.Disposition), r.EndedBy, r.Cause, r.Operator, r.StaffID, r.Offers, r.Wait.Milliseconds(), r.Talk.Milliseconds(), r.Rating,
 		r.Recording, r.RecordingSHA256, r.RecordingTime.Milliseconds(), r.RecordingBytes, at(r.RecordedFrom),
 		r.MessageFrom.Milliseconds(), r.MessageTime.Milliseconds(),
 		r.TicketID, r.CallbackID, strings.Join(r.Answers, " "), r.Flow, r.FlowVersion, string(steps),
-		r.RecordingFault, r.RecordingPaused.Milliseconds(), r.RecordingHold, at(r.RecordingGone), r.RecordingGoneWhy, string(direction), at(r.Police), hash)
+		r.RecordingFault, r.RecordingPaused.Milliseconds(), r.RecordingHold, at(r.RecordingGone), r.RecordingGoneWhy, string(direction), at(r.Police), string(r.Proof), hash)
 	if err != nil {
 		return fmt.Errorf("save call %s: %w", r.ID, err)
 	}

@@ -30,6 +30,13 @@ func (h *Hotline) Serve(ctx context.Context, call sip.Call) {
 		v.refuse()
 		return
 	}
+	// In a flood, callers whom nobody knows are asked to prove that they are people, so many at a time.
+	doubted := h.doubted(ctx, call.Info(), v.rec.Number)
+	if doubted && !v.doubt() {
+		h.gate.refuse("proof")
+		v.refuse()
+		return
+	}
 	v.log.Info("ivr: call begins")
 	v.save(ctx)
 
@@ -47,6 +54,9 @@ func (h *Hotline) Serve(ctx context.Context, call sip.Call) {
 
 	// Too many calls, or maintenance: a sentence, then good-bye.
 	if v.turnedAway(ctx) {
+		return
+	}
+	if doubted && !v.urgent() && !v.proves(ctx) {
 		return
 	}
 

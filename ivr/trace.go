@@ -203,6 +203,9 @@ func (t Trace) WriteText(w io.Writer, r Record, p Parts) error {
 	if r.EndedBy != "" {
 		fmt.Fprintf(&b, "ended by %s (%s)\n", r.EndedBy, r.Cause)
 	}
+	if r.Proof != "" {
+		fmt.Fprintf(&b, "proof   %s (%s)\n", r.Proof, r.Proof.Label())
+	}
 	p.write(&b, r)
 	b.WriteString("\n")
 	lanes := t.Lanes()

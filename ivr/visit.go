@@ -45,6 +45,7 @@ type visit struct {
 	recOver   bool             // none may begin any more
 	zombie    bool             // guarded by h.mu: it has been noticed that the call is over
 	tired     bool             // guarded by h.mu: it has been told to end
+	doubted   bool             // guarded by h.mu: it stands on one of the lines where a proof is asked for
 	silent    sync.Once        // that the call is not recorded has been told
 	keys      chan flow.Key    // what the caller pressed, or said where a recogniser listens
 	holding   atomic.Bool      // a 1 waits for what follows

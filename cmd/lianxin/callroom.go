@@ -60,7 +60,7 @@ func (c *centre) capture(o console.CaptureOrder) error {
 
 // admission is which calls are let in.
 func (cfg *Config) admission() ivr.Admission {
-	a := ivr.Admission{PerCaller: cfg.PerCaller, DefendAt: cfg.DefendAt, Reserve: cfg.Reserve, Priority: cfg.Priority}
+	a := ivr.Admission{PerCaller: cfg.PerCaller, DefendAt: cfg.DefendAt, Reserve: cfg.Reserve, Proof: cfg.ProofLines, Priority: cfg.Priority}
 	if cfg.TrunkCalls > 0 {
 		a.Channels = map[string]int{"trunk": cfg.TrunkCalls}
 	}

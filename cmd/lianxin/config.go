@@ -60,6 +60,7 @@ type Config struct {
 	TrunkCalls int           `name:"trunk-calls" help:"Calls at a time that the carrier's trunks bring (their channels); 0: no limit of their own." env:"LIANXIN_TRUNK_CALLS"`
 	DefendAt   float64       `name:"defend-at" help:"New calls a second, over ten seconds, from which the hotline defends itself against a flood; 0: only by hand." default:"20" env:"LIANXIN_DEFEND_AT"`
 	Reserve    int           `name:"reserve-lines" help:"Lines kept, while defending, for callers who are known; 0: a fifth of --max-calls." env:"LIANXIN_RESERVE_LINES"`
+	ProofLines int           `name:"proof-lines" help:"Callers who are asked at a time, while defending, to press two digits that tell people from machines, when nobody knows them; 0: a tenth of --max-calls; -1: nobody is asked." env:"LIANXIN_PROOF_LINES"`
 	Priority   []string      `name:"priority-number" help:"Numbers that a trunk may always bring, such as other emergency services." env:"LIANXIN_PRIORITY_NUMBERS"`
 	MaxCall    time.Duration `name:"max-call" help:"How long any call may last." default:"4h" env:"LIANXIN_MAX_CALL"`
 	SIPTrusted []string      `name:"sip-trusted" help:"Addresses (IP or CIDR) that the guard of SIP never limits or bans, such as the operators' offices." env:"LIANXIN_SIP_TRUSTED"`

@@ -147,6 +147,9 @@ var (
 	smsUnread     = desc("sms_replies_unread", "Replies that are stored but not processed.")
 	partUp        = desc("part_up", "Whether a part works, as in /healthz.", "part")
 	unrecorded    = desc("calls_unrecorded_total", "Calls since the start that are not, or not wholly, recorded.")
+	callProofs    = desc("call_proofs_total", "Callers who were asked for keys in a flood, by what they made of it.", "outcome")
+	callRefused   = desc("calls_refused_total", "Calls that were not let in, by reason.", "reason")
+	callDefence   = desc("call_defence", "Whether the hotline defends itself against a flood of calls.")
 	diskFree      = desc("disk_free_bytes", "Free bytes where the data folder lies.")
 )
 
@@ -212,6 +215,17 @@ func (f figures) Collect(ch chan<- prometheus.Metric) {
 			up = 1
 		}
 		gauge(partUp, up, p.Name)
+	}
+	defence, on := c.hotline.Defence(), 0.0
+	if defence.On {
+		on = 1
+	}
+	gauge(callDefence, on)
+	for reason, n := range defence.Refused {
+		counter(callRefused, float64(n), reason)
+	}
+	for p, n := range defence.Proofs {
+		counter(callProofs, float64(n), string(p))
 	}
 	counter(unrecorded, float64(c.hotline.RecordingHealth().Failed))
 	if free, err := freeBytes(c.cfg.Data); err == nil {
