@@ -32,14 +32,37 @@ func (s *Server) fileOf(w http.ResponseWriter, r *http.Request, most int64, refu
 	return file, true
 }
 
-// addPaper takes a version of the agreement of a mediation.
-func (s *Server) addPaper(w http.ResponseWriter, r *http.Request, u *user) {
+func (s *Server) paperRoutes(mux *http.ServeMux) {
+	for _, k := range []oversee.Kind{oversee.KindMediation, oversee.KindMeasure} {
+		mux.HandleFunc("POST /oversee/"+string(k)+"/{id}/papers/add", s.signedIn(func(w http.ResponseWriter, r *http.Request, u *user) { s.addPaper(w, r, u, k) }))
+		mux.HandleFunc("GET /oversee/"+string(k)+"/{id}/papers/{version}", s.signedIn(func(w http.ResponseWriter, r *http.Request, u *user) { s.takePaper(w, r, u, k) }))
+	}
+}
+
+// handIn keeps a paper with its matter: the agreement of a mediation, or evidence of a measure.
+func (s *Server) handIn(tx *storage.Tx, k oversee.Kind, id string, content []byte, signed bool, why string, by ticket.Actor) (oversee.Paper, error) {
+	if k == oversee.KindMeasure {
+		m, err := s.Oversight.AddEvidence(tx, id, content, why, by)
+		if err != nil {
+			return oversee.Paper{}, err
+		}
+		return m.Papers[len(m.Papers)-1], nil
+	}
+	m, err := s.Oversight.AddPaper(tx, id, content, signed, why, by)
+	if err != nil {
+		return oversee.Paper{}, err
+	}
+	return m.Papers[len(m.Papers)-1], nil
+}
+
+// addPaper takes a paper of a matter.
+func (s *Server) addPaper(w http.ResponseWriter, r *http.Request, u *user, k oversee.Kind) {
 	id := r.PathValue("id")
-	if _, ok := s.viewMatterOf(w, r, u, oversee.KindMediation, id); !ok {
+	if _, ok := s.viewMatterOf(w, r, u, k, id); !ok {
 		return
 	}
 	show := func(why *ticket.Refusal) {
-		if v, ok := s.viewMatterOf(w, r, u, oversee.KindMediation, id); ok {
+		if v, ok := s.viewMatterOf(w, r, u, k, id); ok {
 			v.PaperError = why.Message
 			s.render(w, r, statusOf(why), "matter", "", "matter-title", v)
 		}
@@ -56,31 +79,31 @@ func (s *Server) addPaper(w http.ResponseWriter, r *http.Request, u *user) {
 	}
 	in := input{r}
 	err = s.DB.Update(r.Context(), func(tx *storage.Tx) error {
-		return did(s.Oversight.AddPaper(tx, id, content, in.on("signed"), in.text("why"), ticket.Staff(u.Staff)))
+		return did(s.handIn(tx, k, id, content, in.on("signed"), in.text("why"), ticket.Staff(u.Staff)))
 	})
 	if refusal, refused := ticket.RefusedWith(err); refused {
 		show(refusal)
 	} else if err != nil {
 		s.fail(w, r, err)
 	} else {
-		s.done(w, r, "/oversee/mediation/"+id, translate(s.lang(r), "o-paper-added"))
+		s.done(w, r, "/oversee/"+string(k)+"/"+id, translate(s.lang(r), "o-paper-added"))
 	}
 }
 
 // takePaper gives a version out; the log keeps who took it.
-func (s *Server) takePaper(w http.ResponseWriter, r *http.Request, u *user) {
+func (s *Server) takePaper(w http.ResponseWriter, r *http.Request, u *user, k oversee.Kind) {
 	version, _ := strconv.Atoi(r.PathValue("version"))
-	var m oversee.Mediation
+	var m oversee.HasPapers
 	var p oversee.Paper
 	var content []byte
 	err := s.DB.Update(r.Context(), func(tx *storage.Tx) (err error) {
-		m, p, content, err = s.Oversight.ReadPaper(tx, r.PathValue("id"), version, ticket.Staff(u.Staff))
+		m, p, content, err = s.Oversight.ReadPaper(tx, k, r.PathValue("id"), version, ticket.Staff(u.Staff))
 		return err
 	})
 	refusal, refused := ticket.RefusedWith(err)
 	switch {
 	case refused:
-		if v, ok := s.viewMatterOf(w, r, u, oversee.KindMediation, r.PathValue("id")); ok {
+		if v, ok := s.viewMatterOf(w, r, u, k, r.PathValue("id")); ok {
 			v.PaperError = refusal.Message
 			s.render(w, r, statusOf(refusal), "matter", "", "matter-title", v)
 		}
@@ -107,33 +130,32 @@ type PaperOut struct {
 }
 
 func (s *Server) paperAPI(api huma.API) {
-	huma.Post(api, "/api/v1/oversight/mediation/{id}/papers/add", s.apiAddPaper, named("add-paper", "Hand in a version of the agreement: PDF, JPEG or PNG, as the body"), created,
+	huma.Post(api, "/api/v1/oversight/{kind}/{id}/papers/add", s.apiAddPaper, named("add-paper", "Hand in a version of a mediation's agreement, or evidence of a measure: PDF, JPEG or PNG, as the body"), created,
 		func(o *huma.Operation) { o.MaxBodyBytes = oversee.MaxPaper + 1 })
-	huma.Get(api, "/api/v1/oversight/mediation/{id}/papers/{version}", s.apiTakePaper, named("take-paper", "A version of the agreement; the log keeps who took it"))
+	huma.Get(api, "/api/v1/oversight/{kind}/{id}/papers/{version}", s.apiTakePaper, named("take-paper", "A paper of a mediation or a measure; the log keeps who took it"))
 }
 
 func (s *Server) apiAddPaper(ctx context.Context, in *struct {
+	Kind    string `path:"kind" enum:"mediation,measure"`
 	ID      string `path:"id"`
 	Signed  bool   `query:"signed" doc:"the parties have signed it"`
-	Why     string `query:"why" doc:"another one takes the place of a signed one"`
+	Why     string `query:"why" doc:"another one takes the place of a signed one; of a measure: what it shows"`
 	RawBody []byte `contentType:"application/octet-stream"`
 }) (*one[PaperOut], error) {
-	tok, err := overseer(ctx, oversee.KindMediation)
+	k := oversee.Kind(in.Kind)
+	tok, err := overseer(ctx, k)
 	if err != nil {
 		return nil, err
 	}
 	by := ticket.Token(tok)
 	out := &one[PaperOut]{}
 	err = s.DB.Update(ctx, func(tx *storage.Tx) error {
-		x, err := s.Oversight.Get(tx, oversee.KindMediation, in.ID, by)
+		x, err := s.Oversight.Get(tx, k, in.ID, by)
 		if err != nil {
 			return err
 		}
-		m, err := s.Oversight.AddPaper(tx, oversee.Of(x).ID, in.RawBody, in.Signed, in.Why, by)
-		if err == nil {
-			p := m.Papers[len(m.Papers)-1]
-			out.Body = PaperOut{p.Version, p.Signed, p.Media, p.Size, p.Sum}
-		}
+		p, err := s.handIn(tx, k, oversee.Of(x).ID, in.RawBody, in.Signed, in.Why, by)
+		out.Body = PaperOut{p.Version, p.Signed, p.Media, p.Size, p.Sum}
 		return err
 	})
 	if err != nil {
@@ -148,16 +170,18 @@ type paperFile struct {
 }
 
 func (s *Server) apiTakePaper(ctx context.Context, in *struct {
+	Kind    string `path:"kind" enum:"mediation,measure"`
 	ID      string `path:"id"`
 	Version int    `path:"version"`
 }) (*paperFile, error) {
-	tok, err := overseer(ctx, oversee.KindMediation)
+	k := oversee.Kind(in.Kind)
+	tok, err := overseer(ctx, k)
 	if err != nil {
 		return nil, err
 	}
 	out := &paperFile{}
 	err = s.DB.Update(ctx, func(tx *storage.Tx) error {
-		_, p, content, err := s.Oversight.ReadPaper(tx, in.ID, in.Version, ticket.Token(tok))
+		_, p, content, err := s.Oversight.ReadPaper(tx, k, in.ID, in.Version, ticket.Token(tok))
 		out.ContentType, out.Body = p.Media, content
 		return err
 	})
@@ -181,5 +205,14 @@ func (v *matterView) fillPapers(x *oversee.Mediation) {
 	v.HasSigned = x.Signed() != nil
 	for _, p := range x.Papers {
 		v.Papers = append(v.Papers, paperView{p, v.names.Who(p.By), v.text(p.Why), x.Signed() != nil && x.Signed().ID == p.ID})
+	}
+}
+
+// fillEvidence puts in the files of a measure.
+func (v *matterView) fillEvidence(x *oversee.Measure) {
+	v.MayTake = x.MayReadPapers(ticket.Staff(v.me.Staff))
+	v.MayAdd = v.at(oversee.Planned, oversee.Submitted, oversee.Adopted, oversee.Done) && v.can(org.Supervise, org.DraftReport)
+	for _, p := range x.Papers {
+		v.Papers = append(v.Papers, paperView{Paper: p, Who: v.names.Who(p.By), Why: v.text(p.Why)})
 	}
 }

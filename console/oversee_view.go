@@ -427,6 +427,7 @@ func (v *matterView) fill() error {
 		}
 		v.section("replies", rs...)
 		v.section("evidence", overItem{Text: v.text(m.Evidence)})
+		v.fillEvidence(m)
 		e, err := v.s.Oversight.EffectOf(v.tx, m)
 		if err != nil {
 			return err

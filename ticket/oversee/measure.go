@@ -23,6 +23,7 @@ type Measure struct {
 	DoneAt        time.Time     `json:"done_at,omitzero"` // in effect from
 	Beneficiaries int           `json:"beneficiaries,omitzero"`
 	Evidence      ticket.Text   `json:"evidence,omitzero"`
+	Papers        []Paper       `json:"papers,omitempty"` // files of evidence
 }
 
 // MeasureTypes and MeasureLevels are the codes in their order, with labels.

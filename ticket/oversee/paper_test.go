@@ -9,6 +9,7 @@ import (
 	"lianxin/audit"
 	"lianxin/storage"
 	"lianxin/storage/storagetest"
+	"lianxin/ticket"
 	"lianxin/workday"
 )
 
@@ -48,7 +49,7 @@ func TestASignedAgreementIsReplacedByANewVersionOnlyAndEveryDownloadIsLogged(t *
 		}
 		take := func(version int) (content string, err error) {
 			err = db.Update(context.Background(), func(tx *storage.Tx) error {
-				_, _, b, err := h.desk.ReadPaper(tx, x.ID, version, h.handlerA)
+				_, _, b, err := h.desk.ReadPaper(tx, KindMediation, x.ID, version, h.handlerA)
 				content = string(b)
 				return err
 			})
@@ -57,8 +58,8 @@ func TestASignedAgreementIsReplacedByANewVersionOnlyAndEveryDownloadIsLogged(t *
 		if s, err := take(2); err != nil || s != string(pdf("签字")) {
 			t.Errorf("%q, %v", s, err)
 		}
-		refused(h, "role", func(tx *storage.Tx) (Mediation, error) {
-			m, _, _, err := h.desk.ReadPaper(tx, x.ID, 1, h.caller)
+		refused(h, "role", func(tx *storage.Tx) (HasPapers, error) {
+			m, _, _, err := h.desk.ReadPaper(tx, KindMediation, x.ID, 1, h.caller)
 			return m, err
 		})
 		h.view(func(tx *storage.Tx) error {
@@ -88,5 +89,63 @@ func TestASignedAgreementIsReplacedByANewVersionOnlyAndEveryDownloadIsLogged(t *
 			t.Errorf("%v, %v", drift, err)
 		}
 		exchange("再签", x.Papers[2].Sum)
+	})
+}
+
+// RES-11: evidence of a measure is a file with what it shows; who keeps the register adds to it and reads it, every look is in
+// the log, and a row that was changed is found.
+func TestEvidenceOfAMeasureIsSealedToldOfAndReadByItsKeepers(t *testing.T) {
+	storagetest.Each(t, func(t *testing.T, db *storage.DB) {
+		h := newHouse(t, db)
+		x := must(h, func(tx *storage.Tx) (Measure, error) {
+			return h.desk.OpenMeasure(tx, "facility", "便民座椅", "各窗口配备座椅和急救箱", "", unitA, h.supervisor)
+		})
+		add := func(content, note string, by ticket.Actor) func(tx *storage.Tx) (Measure, error) {
+			return func(tx *storage.Tx) (Measure, error) {
+				return h.desk.AddEvidence(tx, x.ID, []byte(content), note, by)
+			}
+		}
+		refused(h, "role", add("%PDF-1.7 清单", "受益人清单", h.handlerA))
+		refused(h, "file", add("MZ\x90 an executable", "程序", h.supervisor))
+		refused(h, "empty", add("%PDF-1.7 清单", " ", h.supervisor))
+		must(h, add("%PDF-1.7 清单", "受益人清单", h.supervisor))
+		refused(h, "same", add("%PDF-1.7 清单", "再来", h.analyst))
+		must(h, func(tx *storage.Tx) (Measure, error) {
+			return h.desk.CarryOut(tx, x.ID, h.clock(), 21, "已配备", h.supervisor)
+		})
+		x = must(h, add("%PDF-1.7 照片", "安装后照片", h.analyst))
+		if len(x.Papers) != 2 || x.Beneficiaries != 21 || x.Papers[1].Version != 2 {
+			t.Fatalf("%+v", x)
+		}
+		h.update(func(tx *storage.Tx) error {
+			_, p, b, err := h.desk.ReadPaper(tx, KindMeasure, x.Number, 1, h.leader)
+			if string(b) != "%PDF-1.7 清单" || p.Media != "application/pdf" {
+				t.Errorf("%q %+v", b, p)
+			}
+			return err
+		})
+		h.view(func(tx *storage.Tx) error {
+			events, err := audit.Stream(tx, "measure-paper/"+x.ID)
+			if len(events) != 1 || events[0].Actor != h.leader.String() {
+				t.Errorf("%+v", events)
+			}
+			sealed, err2 := storage.One(tx, storage.Value[[]byte], `SELECT sealed FROM oversee_paper WHERE id = $1`, x.Papers[0].ID)
+			if strings.Contains(string(sealed), "清单") || err2 != nil {
+				t.Errorf("%q %v", sealed, err2)
+			}
+			return err
+		})
+		h.whole()
+		set := func(sum string) {
+			h.update(func(tx *storage.Tx) error {
+				_, err := tx.Exec(`UPDATE oversee_paper SET sum = $1 WHERE id = $2`, sum, x.Papers[0].ID)
+				return err
+			})
+		}
+		set("0")
+		if drifts, err := Verify(h.ctx, h.db); err != nil || len(drifts) != 1 || drifts[0].What != "papers differ from the events" {
+			t.Errorf("%+v %v", drifts, err)
+		}
+		set(x.Papers[0].Sum)
 	})
 }

@@ -168,12 +168,11 @@ func verify(tx *storage.Tx, r raw, stream string) (out []string, err error) {
 			out = append(out, column+" rows differ from the events")
 		}
 	}
-	if r.kind == KindMediation {
-		var m Mediation
-		if err := json.Unmarshal([]byte(r.body), &m); err != nil {
+	if m, is := kinds[r.kind].blank().(HasPapers); is {
+		if err := json.Unmarshal([]byte(r.body), m); err != nil {
 			return append(out, "its row cannot be read"), nil
 		}
-		papers, err := papersAsTold(tx, &m)
+		papers, err := papersAsTold(tx, m)
 		if err != nil {
 			return nil, err
 		}
