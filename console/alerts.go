@@ -39,6 +39,15 @@ func (v alertView) RuleLabel() string {
 	return v.Rule
 }
 
+// Heading is what the list calls an alert: its title, which is written in Chinese when it is raised; the rule in words where
+// there is none, or where the page is in another language.
+func (v alertView) Heading() string {
+	if rule := v.RuleLabel(); v.Title == "" || v.Names.lang != "zh-CN" && rule != v.Rule {
+		return rule
+	}
+	return v.Title
+}
+
 // alertView is an alert, and on its own page what may be done about it.
 type alertView struct {
 	ticket.Alert

@@ -120,6 +120,7 @@ var functions = template.FuncMap{
 	"dict":    dict,
 	"reasons": func(text string) []string { return strings.Split(text, ",") },
 	"asset":   asset,
+	"english": english,
 }
 
 func when(t time.Time, layout string) string {

@@ -42,6 +42,16 @@ type figuresTable struct {
 	Rank  bool
 }
 
+// Shown are the rows with a rate; Few, folded on the page, those with too few ratings for one.
+func (t figuresTable) Shown() []survey.Row {
+	return slices.DeleteFunc(slices.Clone(t.Rows), func(r survey.Row) bool { return r.Small })
+}
+
+// Few are the rows that have too few ratings for a rate.
+func (t figuresTable) Few() []survey.Row {
+	return slices.DeleteFunc(slices.Clone(t.Rows), func(r survey.Row) bool { return !r.Small })
+}
+
 func (s *Server) surveyFigures(w http.ResponseWriter, r *http.Request, u *user) {
 	from, to, ok := s.dayRange(r)
 	if !ok {

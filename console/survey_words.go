@@ -17,10 +17,12 @@ var surveyWords = map[string]string{
 	"发送中": "sending", "已提交": "accepted", "失败": "failed", "已过期": "expired", "已取消": "cancelled",
 }
 
-// Of is a label of the survey or of a text in the page's language.
+// Of is the label of a state, kind, outcome or figure in the page's language; what nobody has translated stays as it is.
 func (p page) Of(label string) string {
-	if en := surveyWords[label]; p.Lang == "en" && en != "" {
-		return en
+	if p.Lang == "en" {
+		if en := english(label); en != "" {
+			return en
+		}
 	}
 	return label
 }

@@ -269,7 +269,7 @@ func (t *tasks) asked() error {
 				return err
 			}
 			row := t.ticketRow(k)
-			row.Sub = q.Kind.Label() + " · " + t.names.Unit(q.AskedUnit) + " · " + k.Number
+			row.Sub = page{Lang: t.lang}.Of(q.Kind.Label()) + " · " + t.names.Unit(q.AskedUnit) + " · " + k.Number
 			x.Rows = append(x.Rows, row)
 		}
 	}
@@ -306,7 +306,7 @@ func (t *tasks) callbacks() error {
 	}
 	x := todo{Label: t.t("todo-callbacks"), N: n, Path: "/callbacks"}
 	for _, c := range list {
-		row := todoRow{Title: c.Kind.Label(), Sub: c.Reason, Path: "/callbacks/" + c.ID, Due: dueOf(t.lang, c.Due, t.now)}
+		row := todoRow{Title: page{Lang: t.lang}.Of(c.Kind.Label()), Sub: c.Reason, Path: "/callbacks/" + c.ID, Due: dueOf(t.lang, c.Due, t.now)}
 		if row.Due.Over {
 			x.Look = "bad"
 		}
@@ -417,7 +417,7 @@ func (t *tasks) oversight() error {
 			h := oversee.Of(o)
 			title, _ := describe(o, words, t.names)
 			if title == "" {
-				title = h.Kind.Label()
+				title = page{Lang: t.lang}.Of(h.Kind.Label())
 			}
 			sub := h.StateLabel()
 			if l, is := o.(*oversee.Link); is {
