@@ -9,6 +9,7 @@ import (
 	"lianxin/org"
 	"lianxin/storage"
 	"lianxin/ticket"
+	"lianxin/ticket/oversee"
 )
 
 func (s *Server) alertRoutes(mux *http.ServeMux) {
@@ -60,6 +61,8 @@ type alertView struct {
 	Error  string
 
 	RevealError, RevealTyped string
+	Intervention             *oversee.Intervention // what is done about the person
+	MayIntervene             bool
 }
 
 var alertStates = []ticket.AlertState{ticket.AlertRaised, ticket.AlertAcked, ticket.AlertDisposed}
@@ -140,6 +143,12 @@ func (s *Server) readAlert(tx *storage.Tx, lang string, u *user, id string) (*al
 	v.Fields = disposeFields(v.Alert)
 	if v.Person, err = s.readPerson(tx, u, v.ContactID, v.Ticket != nil && v.Ticket.Confidential); err != nil {
 		return nil, err
+	}
+	if s.Oversight != nil {
+		if v.Intervention, err = s.Oversight.InterventionOf(tx, a.ID, ticket.Staff(u.Staff)); err != nil {
+			return nil, err
+		}
+		v.MayIntervene = v.Intervention == nil && a.State != ticket.AlertRaised && a.Disposition != ticket.Noise && (u.Can(org.Supervise) || u.Can(org.ApproveWatch))
 	}
 	v.Names, err = readNames(tx, lang)
 	return &v, err

@@ -18,7 +18,7 @@ const EventOversight = "oversight"
 
 // overseeKinds are the kinds of matters that have pages, in the order of the tabs.
 var overseeKinds = []oversee.Kind{oversee.KindSupervision, oversee.KindTopic, oversee.KindConsult, oversee.KindOrder, oversee.KindBackcheck, oversee.KindClue, oversee.KindMeasure,
-	oversee.KindMediation, oversee.KindOutreach, oversee.KindBad, oversee.KindEscalation, oversee.KindDuty, oversee.KindExpert, oversee.KindPeriod, oversee.KindWatch, oversee.KindLink}
+	oversee.KindMediation, oversee.KindIntervention, oversee.KindOutreach, oversee.KindBad, oversee.KindEscalation, oversee.KindDuty, oversee.KindExpert, oversee.KindPeriod, oversee.KindWatch, oversee.KindLink}
 
 func (s *Server) overseeRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /oversee/{kind}", s.signedIn(s.matterList))
@@ -143,7 +143,7 @@ func (s *Server) readMatters(tx *storage.Tx, r *http.Request, u *user) (*matterL
 	for i := range v.Panel {
 		v.Panel[i].Open = false
 		for j, f := range v.Panel[i].Fields {
-			from := map[string]string{"ticket": "ticket", "tickets": "ticket", "topic": "topic", "area": "area"}[f.Name]
+			from := map[string]string{"ticket": "ticket", "tickets": "ticket", "topic": "topic", "area": "area", "alert": "alert"}[f.Name]
 			if of := q.Get(from); from != "" && of != "" { // a link of a ticket's or topic's page leads here
 				v.Panel[i].Fields[j].Values, v.Panel[i].Open = []string{of}, true
 			}

@@ -176,7 +176,7 @@ var yesNo = func(name, label string) field {
 }
 
 // overActs are the commands by kind, in the order of the panels.
-var overActs = slices.Concat(superviseActs, topicActs, consultActs, orderActs, backcheckActs, badActs, mediationActs, outreachActs, otherActs)
+var overActs = slices.Concat(superviseActs, topicActs, consultActs, orderActs, backcheckActs, badActs, mediationActs, outreachActs, interventionActs, otherActs)
 
 var superviseActs = []overAct{
 	{code: "propose", kind: oversee.KindSupervision, opens: true, offer: if_(func(v *matterView) bool { return v.can(org.Supervise, org.ApproveList) }), fields: func(v *matterView, _ string) []field {

@@ -88,7 +88,7 @@ func (s *Server) matterOut(tx *storage.Tx, m oversee.Matter, by ticket.Actor, n 
 
 func (s *Server) apiMatters(ctx context.Context, in *struct {
 	Paging
-	Kind   string `path:"kind" enum:"supervision,topic,consult,duty,expert,order,backcheck,clue,measure,watch,period,link,escalation,badrating,mediation,outreach"`
+	Kind   string `path:"kind" enum:"supervision,topic,consult,duty,expert,order,backcheck,clue,measure,watch,period,link,escalation,badrating,mediation,outreach,intervention"`
 	State  string `query:"state"`
 	Open   bool   `query:"open"`
 	Ticket string `query:"ticket" doc:"id or number of a ticket"`

@@ -159,6 +159,8 @@ func describe(m oversee.Matter, words map[string]string, n names) (title, note s
 		return t(m.Title), note
 	case *oversee.Outreach:
 		return m.WayLabel() + " · " + m.Area, t(m.Plan)
+	case *oversee.Intervention:
+		return t(m.Risk), m.ConditionLabel()
 	case *oversee.Mediation:
 		return t(m.Title), m.SortLabel() + " · " + m.Since.String()
 	case *oversee.BadRating:
@@ -341,6 +343,8 @@ func (v *matterView) fill() error {
 		if err := v.fillOutreach(m); err != nil {
 			return err
 		}
+	case *oversee.Intervention:
+		v.fillIntervention(m)
 	case *oversee.Mediation:
 		v.fillMediation(m)
 	case *oversee.BadRating:

@@ -111,4 +111,5 @@ func init() {
 	kinds[KindBad] = badKind()
 	kinds[KindMediation] = mediationKind()
 	kinds[KindOutreach] = outreachKind()
+	kinds[KindIntervention] = interventionKind()
 }

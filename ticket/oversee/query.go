@@ -21,7 +21,8 @@ var views = map[Kind][]org.Action{
 	KindOrder: {org.IssueOrder, org.ViewAlerts}, KindBackcheck: {org.Backcheck, org.ApproveList, org.ViewAudit},
 	KindClue: {org.IssueOrder, org.Supervise, org.DraftReport, org.ViewAudit, org.Backcheck}, KindMeasure: {org.ViewReports},
 	KindWatch: {org.ViewWatch}, KindPeriod: {org.ViewAlerts}, KindLink: {org.ViewAlerts}, KindEscalation: {org.ViewAlerts},
-	KindOutreach: {org.Supervise, org.ViewAlerts}, KindMediation: {org.Supervise, org.ViewAlerts}, KindBad: {org.ViewRatings, org.Supervise, org.ViewAlerts},
+	KindIntervention: {org.Supervise, org.ApproveWatch, org.ViewAudit},
+	KindOutreach:     {org.Supervise, org.ViewAlerts}, KindMediation: {org.Supervise, org.ViewAlerts}, KindBad: {org.ViewRatings, org.Supervise, org.ViewAlerts},
 }
 
 // MaySee reports whether an actor may look at matters of a kind at all: those of every unit, or the own ones.
@@ -38,7 +39,7 @@ func MaySee(k Kind, by ticket.Actor) bool {
 	switch k {
 	case KindBad: // the rated unit and its windows
 		return by.Role.Reach() == org.ReachUnit && (org.Can(by.Role, org.SignTicket) || org.Can(by.Role, org.ViewRatings))
-	case KindSupervision, KindOrder, KindBackcheck, KindClue, KindMediation, KindOutreach:
+	case KindSupervision, KindOrder, KindBackcheck, KindClue, KindMediation, KindOutreach, KindIntervention:
 		return by.Role.Reach() == org.ReachUnit && org.Can(by.Role, org.SignTicket)
 	case KindConsult:
 		return org.Can(by.Role, org.GiveOpinion)

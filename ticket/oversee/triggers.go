@@ -296,6 +296,8 @@ func (d *Desk) terms(ctx context.Context, db *storage.DB, now time.Time) error {
 				return remind[Backcheck](d, tx, x.id, x.kind, "倒查任务超过期限")
 			case KindOutreach:
 				return remind[Outreach](d, tx, x.id, x.kind, "主动问需任务超过期限")
+			case KindIntervention:
+				return remind[Intervention](d, tx, x.id, x.kind, "人员干预超过接触期限")
 			case KindMediation:
 				return remind[Mediation](d, tx, x.id, x.kind, "矛盾化解超过期限")
 			case KindBad:
