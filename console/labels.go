@@ -88,6 +88,9 @@ func english(what any) string {
 	if en := labelWords[label]; en != "" {
 		return en
 	}
+	if en := eventWords[label]; en != "" {
+		return en
+	}
 	if m := lengths.FindStringSubmatch(label); m != nil {
 		return m[1] + " " + spanWords[m[2]]
 	}
