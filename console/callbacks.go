@@ -149,6 +149,7 @@ type callbackView struct {
 	Person *person
 	Call   *ivr.Record
 	Played bool // the message can be listened to
+	Heard  ivr.Transcript
 	Tries  []ticket.Try
 	Names  names
 	Needed string // what is still to be tried before it may be given up
@@ -197,6 +198,11 @@ func (s *Server) readCallback(tx *storage.Tx, lang string, u *user, id string) (
 		if err == nil {
 			v.Call = &call
 			v.Played = call.Recording != "" && u.Can(org.PlayCalls) && (v.Person == nil || !v.Person.Secret || v.Person.May)
+			if v.Played {
+				if v.Heard, err = s.writtenDown(tx, call.ID); err != nil {
+					return nil, err
+				}
+			}
 		}
 	}
 	may := org.MakeReview

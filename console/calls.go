@@ -103,6 +103,7 @@ type callView struct {
 	Ticket   *ticket.Ticket
 	CanPlay  bool
 	HasFile  bool
+	Heard    ivr.Transcript // what a machine wrote down of the message
 	Steps    []stepView
 	CanTrace bool
 	CanBlock bool
@@ -150,6 +151,15 @@ func (v *callView) parts(s *Server, lang string, p ivr.Parts) {
 	}
 }
 
+// writtenDown is what a machine wrote down of the message in a call; zero where nothing was.
+func (s *Server) writtenDown(tx *storage.Tx, call string) (ivr.Transcript, error) {
+	t, err := s.Calls.Transcript(tx, call)
+	if errors.Is(err, storage.ErrNotFound) {
+		return ivr.Transcript{}, nil
+	}
+	return t, err
+}
+
 type stepView struct {
 	At   time.Time
 	Node string
@@ -184,6 +194,9 @@ func (s *Server) callPage(w http.ResponseWriter, r *http.Request, u *user) {
 			return err
 		}
 		v.parts(s, s.lang(r), parts)
+		if v.Heard, err = s.writtenDown(tx, v.Call.ID); err != nil {
+			return err
+		}
 		if v.Call.Number.IsZero() {
 			return nil
 		}

@@ -237,6 +237,7 @@ type callPart struct {
 	May     bool   // the reader may open the call's own page
 	Play    bool
 	HasFile bool
+	Heard   ivr.Transcript // what a machine wrote down of the message
 }
 
 func (s *Server) callPart(tx *storage.Tx, u *user, t ticket.Ticket) (*callPart, error) {
@@ -260,7 +261,10 @@ func (s *Server) callPart(tx *storage.Tx, u *user, t ticket.Ticket) (*callPart, 
 	if t.Confidential && !u.Can(org.RevealSecret) {
 		p.Label, p.Play = "", false
 	}
-	return p, nil
+	if p.Play {
+		p.Heard, err = s.writtenDown(tx, c.ID)
+	}
+	return p, err
 }
 
 // servicePart is the service that a ticket is about, with the text that asked and the replies.

@@ -143,6 +143,9 @@ func (r Retention) remove(ctx context.Context, e Expired, by string) error {
 		if _, err := tx.Exec(`UPDATE call SET recording_gone = $2, recording_gone_why = $3 WHERE id = $1`, c.ID, storage.At(now), e.Why); err != nil {
 			return err
 		}
+		if _, err := tx.Exec(`DELETE FROM call_transcript WHERE call_id = $1`, c.ID); err != nil { // what a machine heard goes with what it heard it from
+			return err
+		}
 		_, err = audit.Append(tx, audit.Entry{Stream: callStream(c.ID), Type: "call.recording_removed", Actor: by, At: now,
 			Payload: map[string]any{"why": e.Why, "sha256": c.RecordingSHA256, "bytes": c.RecordingBytes}})
 		return err

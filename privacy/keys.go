@@ -53,6 +53,7 @@ var Columns = []Column{
 	{"survey_record_version", "record_id, revision", "body", "survey.person", false},
 	{"call", "id", "number_sealed", "call.number", false},
 	{"call_trace", "call_id", "body", "call.trace", false},
+	{"call_transcript", "call_id", "words", "call.transcript", false},
 	{"call_block", "id", "number_sealed", "call.block", false},
 	{"org_handover", "id", "note_sealed", "org.handover", false},
 	{"oversee_paper", "id", "sealed", "oversee.paper", false},

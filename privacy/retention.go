@@ -233,6 +233,9 @@ func (k *Keeper) takeOut(tx *storage.Tx, table string, ids []string, because str
 			if _, err = tx.Exec(`UPDATE call SET number_sealed = NULL, number_hash = NULL WHERE id = $1`, id); err == nil {
 				_, err = tx.Exec(`DELETE FROM call_trace WHERE call_id = $1`, id)
 			}
+			if err == nil {
+				_, err = tx.Exec(`UPDATE call_transcript SET state = 'failed', words = NULL WHERE call_id = $1`, id)
+			}
 		case "ticket_callback":
 			err = k.eraseLoose(tx, table, id, because, k.Office.AnonymiseCallback)
 		case "ticket_alert":

@@ -84,6 +84,7 @@ type centre struct {
 	flows      *ivr.FlowFiles
 	ringer     *ivr.SurveyCalls // rings people whom no text reaches
 	questions  *ivr.Questions   // rings the persons of call-backs, and asks by key
+	scribe     *ivr.Transcripts // writes messages down
 	kept       atomic.Pointer[ivr.Retention]
 	seated     map[string]desk.Operator // as the board was told
 	reseat     chan struct{}            // delivers when seats or shifts have changed

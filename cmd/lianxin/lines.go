@@ -34,4 +34,5 @@ func (c *centre) openRinger() {
 	asks := func() (*flow.Flow, error) { return ivr.LoadFlow(c.cfg.Flows, ivr.SurveyCall) }
 	c.ringer = &ivr.SurveyCalls{Hotline: c.hotline, Survey: c.survey, Flow: asks, Changed: func() { c.hub.Publish(console.EventSurvey) }}
 	c.questions = &ivr.Questions{Hotline: c.hotline, Flow: asks}
+	c.scribe = &ivr.Transcripts{Hotline: c.hotline, Changed: func() { c.hub.Publish(console.EventTickets) }}
 }

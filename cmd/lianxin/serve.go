@@ -124,6 +124,7 @@ func (c *centre) run(ctx context.Context, web net.Listener, ready func(*centre, 
 	group.Go(func() error { return c.watchFlows(lines) })
 	group.Go(func() error { return c.ringer.Run(work) })
 	group.Go(func() error { return c.questions.Run(work) })
+	group.Go(func() error { return c.scribe.Run(work) })
 	group.Go(func() error { return c.duty(work) })
 	group.Go(func() error {
 		desk.Guard(lines, c.board, desk.Reality{Registered: c.reachable, Live: c.hotline.IsLive}, 5*time.Second, c.repaired)
