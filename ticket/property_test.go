@@ -529,23 +529,37 @@ func TestRandomCommandsKeepTheInvariants(t *testing.T) {
 	storagetest.Each(t, func(t *testing.T, db *storage.DB) {
 		h := newHouse(t, db)
 		visited, runs := map[State]int{}, 0
-		rapid.Check(t, func(rt *rapid.T) {
-			if runs++; db.Postgres() && runs > 15 { // each step costs more there; make invariants goes on
-				return
-			}
-			w := &world{house: h, t: rt, visited: visited, r: rand.New(rand.NewChaCha8([32]byte(rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(rt, "seed"))))}
+		life := func(t interface {
+			Fatalf(format string, args ...any)
+		}, seed [32]byte) {
+			w := &world{house: h, t: t, visited: visited, r: rand.New(rand.NewChaCha8(seed))}
 			h.set("2026-11-23 10:00")
 			w.citizen = h.person(fmt.Sprintf("139%08d", w.n(1e8))) // one citizen for all runs would be the most frequent caller there ever was
 			n := 14 + w.n(36)
 			for range n {
 				w.step()
 			}
-		})
-		t.Logf("states seen: %v", visited)
-		for _, s := range []State{New, Accepted, Dispatched, Handling, Suspended, Reviewing, Replied, AwaitRating, Closed, Withdrawn, Merged, Refused, Transferred, Answered} {
-			if visited[s] == 0 && !db.Postgres() {
-				t.Errorf("no run came through %s: the test does not get there", s)
+		}
+		rapid.Check(t, func(rt *rapid.T) {
+			if runs++; db.Postgres() && runs > 15 { // each step costs more there; make invariants goes on
+				return
 			}
+			life(rt, [32]byte(rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(rt, "seed")))
+		})
+		missed := func() (out []State) {
+			for _, s := range []State{New, Accepted, Dispatched, Handling, Suspended, Reviewing, Replied, AwaitRating, Closed, Withdrawn, Merged, Refused, Transferred, Answered} {
+				if visited[s] == 0 {
+					out = append(out, s)
+				}
+			}
+			return out
+		}
+		for n := byte(0); n < 250 && len(missed()) > 0 && !t.Failed() && !db.Postgres(); n++ { // some states are rare: a few lives in a hundred come through them
+			life(t, [32]byte{n, 1})
+		}
+		t.Logf("states seen: %v", visited)
+		if !db.Postgres() && len(missed()) > 0 {
+			t.Errorf("no run came through %v: the test does not get there", missed())
 		}
 		rep, err := audit.Verify(context.Background(), db, nil)
 		if err != nil || rep.Broken != nil {
