@@ -10,6 +10,7 @@ import (
 
 	"lianxin/audit"
 	"lianxin/storage"
+	"lianxin/ticket"
 )
 
 func TestAListThatGotLongerIsToldByWhatItGot(t *testing.T) {
@@ -79,3 +80,21 @@ func TestATicketThatJoinsAGroupWritesDownItselfAlone(t *testing.T) {
 		return nil
 	})
 } // the house compares its rows with its events at the end
+
+func TestNobodyMakesATopicOfATicketThatAccusesThem(t *testing.T) {
+	h := small(t)
+	k := h.open(0, "窗口态度差", "窗口态度差", func(in *ticket.Intake) { in.AccusedStaff = h.supervisor.ID })
+	other := h.open(1, "窗口排队", "窗口排队时间长")
+	refused(h, "ticket", func(tx *storage.Tx) (Topic, error) {
+		return h.desk.OpenTopic(tx, TopicIn{Title: "窗口", Tickets: []string{k.ID}}, h.supervisor)
+	})
+	topic := must(h, func(tx *storage.Tx) (Topic, error) {
+		return h.desk.OpenTopic(tx, TopicIn{Title: "窗口", Tickets: []string{other.ID}}, h.supervisor)
+	})
+	refused(h, "ticket", func(tx *storage.Tx) (Topic, error) {
+		return h.desk.AddToTopic(tx, topic.ID, []string{k.ID}, h.supervisor)
+	})
+	must(h, func(tx *storage.Tx) (Topic, error) {
+		return h.desk.AddToTopic(tx, topic.ID, []string{k.ID}, h.analyst)
+	})
+}
