@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -51,13 +52,30 @@ snd_path %[2]s
 
 func freePort(t testing.TB) int {
 	t.Helper()
-	c, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 2000 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 20000+nextPort.Add(2)%4000)
+		c, err := net.ListenPacket("udp", addr)
+		if err != nil {
+			continue
+		}
+		l, err := net.Listen("tcp", addr) // a telephone listens on both
+		_ = c.Close()
+		if err != nil {
+			continue
+		}
+		_ = l.Close()
+		return l.Addr().(*net.TCPAddr).Port
 	}
-	defer c.Close()
-	return c.LocalAddr().(*net.UDPAddr).Port
+	t.Fatal("no port is free")
+	return 0
 }
+
+// nextPort goes round below the ports that the kernel gives out by itself, so that none is taken between its choice and its use.
+var nextPort = func() *atomic.Int64 {
+	var n atomic.Int64
+	n.Store(int64(os.Getpid()))
+	return &n
+}()
 
 // wav writes 16-bit mono samples at 8 kHz.
 func wav(pcm []int16) []byte {
